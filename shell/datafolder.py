@@ -1,0 +1,116 @@
+"""The shell's data folder: keys, mailboxes, and the pinned keys of phone books. Mode 0700, files 0600.
+
+known-phone-books.toml            address -> fingerprint
+<phone book>/<user>/identity.pem  the user's key and certificate
+<phone book>/<user>/mailbox.db    contacts and messages
+"""
+
+import hashlib
+import os
+import tomllib
+from pathlib import Path
+from urllib.parse import quote
+
+import tomli_w
+
+from shell.errors import DataFolderError
+from wire.certificates import Identity, make_identity, show_fingerprint
+from wire.names import NameKey
+
+_KEY_BEGINS = b"-----BEGIN PRIVATE KEY-----"
+_BOOK_DIGITS = 16  # hexadecimal digits that tell one phone book from another in a folder's name
+
+
+class DataFolder:
+    """One person's folder; made on first use."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `DataFolderError` where it cannot be made or used."""
+        self.path = path
+        _make_folder(path)
+
+    @property
+    def known_phone_books(self) -> Path:
+        """The file of pinned phone books, which a person may edit."""
+        return self.path / "known-phone-books.toml"
+
+    def pinned(self, address: str) -> str | None:
+        """The pinned fingerprint (`SHA256:…`) of the phone book at `host:port`."""
+        try:
+            known = tomllib.loads(self.known_phone_books.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise DataFolderError(f"{self.known_phone_books} cannot be read: {error}.") from None
+        found = known.get(address)
+        return found if isinstance(found, str) else None
+
+    def pin(self, address: str, fingerprint: bytes) -> None:
+        """Remembers the key of the phone book at `host:port`."""
+        try:
+            known = tomllib.loads(self.known_phone_books.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            known = {}
+        known[address] = show_fingerprint(fingerprint)
+        _write(self.known_phone_books, tomli_w.dumps(known).encode())
+
+    def account(self, ticket_key: bytes, key: NameKey) -> "AccountFolder":
+        """The folder of one account at one phone book, which its ticket key tells from all others."""
+        book = hashlib.sha256(ticket_key).hexdigest()[:_BOOK_DIGITS]
+        return AccountFolder(self.path / book / quote(key, safe=""))
+
+
+class AccountFolder:
+    """One account's key and mailbox. Nothing is written before `save`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def mailbox(self) -> Path:
+        """The mailbox's file."""
+        return self._path / "mailbox.db"
+
+    def identity(self, name: str) -> Identity:
+        """The account's identity, a new one where there is none yet."""
+        file = self._path / "identity.pem"
+        try:
+            pem = file.read_bytes()
+        except FileNotFoundError:
+            return make_identity(name)
+        except OSError as error:
+            raise DataFolderError(f"The key {file} cannot be read: {error.strerror}.") from None
+        begin = pem.find(_KEY_BEGINS)
+        if begin <= 0:
+            raise DataFolderError(f"The key file {file} is damaged; restore it or move it away.")
+        return Identity(pem[:begin], pem[begin:])
+
+    def save(self, identity: Identity) -> None:
+        """Keeps the identity, unless one is there."""
+        _make_folder(self._path)
+        file = self._path / "identity.pem"
+        if not file.exists():
+            _write(file, identity.certificate_pem + identity.key_pem)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataFolderError(f"The data folder {path} cannot be made: {error.strerror}.") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise DataFolderError(f"The data folder {path} cannot be written.")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes all of it or nothing, and only its owner may read it."""
+    new = path.with_suffix(".new")
+    try:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as error:
+        raise DataFolderError(f"{path} cannot be written: {error.strerror}.") from None

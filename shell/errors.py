@@ -1,0 +1,47 @@
+"""What can go wrong in the shell below its commands; `str()` is the sentence for the person.
+
+ShellError
+├── SettingsError       the settings file
+├── DataFolderError     the data folder
+├── MailboxFailed       the mailbox on disk
+├── NotConnected        no connection to the phone book
+│   └── PhoneBookKeyChanged   its key is not the pinned one
+├── NotLoggedIn         the command needs an account
+└── UdpPortTaken        the UDP port of `--port`
+"""
+
+
+class ShellError(Exception):
+    """The base of all errors of the shell."""
+
+
+class SettingsError(ShellError):
+    """The settings file has something that cannot be."""
+
+
+class DataFolderError(ShellError):
+    """The data folder cannot be used."""
+
+
+class MailboxFailed(ShellError):
+    """The mailbox could not be opened, read or written."""
+
+
+class NotConnected(ShellError):
+    """There is no connection to the phone book."""
+
+
+class PhoneBookKeyChanged(NotConnected):
+    """The phone book shows another key than the one pinned: it may be somebody else."""
+
+
+class NotLoggedIn(ShellError):
+    """The command needs an account."""
+
+
+class AlreadyLoggedIn(ShellError):
+    """Somebody is logged in already."""
+
+
+class UdpPortTaken(ShellError):
+    """The UDP port that was asked for is in use."""

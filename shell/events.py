@@ -1,0 +1,111 @@
+"""What can happen while somebody sits at the prompt: each is one Struct, shown, waited for, or counted.
+
+Names are as their owners wrote them at sign-up; they and all texts are shown through `wire.display`.
+"""
+
+import msgspec
+
+from wire.messages import CloseReason, Status
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="event", tag=str.lower):
+    """The base of all."""
+
+
+class MessageArrived(Event, frozen=True):
+    """A message of somebody whom this user accepted; it rests in the mailbox."""
+
+    name: str
+    text: str
+    written: float
+    """Seconds since the epoch, by the writer's clock."""
+
+
+class RequestArrived(Event, frozen=True):
+    """A first message of somebody new is held until it is accepted or declined."""
+
+    name: str
+    waiting: int
+    """How many of their messages are held."""
+
+
+class MessageProgressed(Event, frozen=True):
+    """One's own message changed its state."""
+
+    name: str
+    id: str
+    """Hexadecimal."""
+    state: str
+
+
+class KeyChanged(Event, frozen=True):
+    """Somebody presents another key than the pinned one; nothing passes until it is accepted."""
+
+    name: str
+    pinned: bytes
+    presented: bytes
+
+
+class NotTrusted(Event, frozen=True):
+    """Somebody's shell refuses this user's key, because it has pinned another."""
+
+    name: str
+
+
+class Unreached(Event, frozen=True):
+    """Somebody who is online could not be reached; the messages wait."""
+
+    name: str
+    reason: str
+
+
+class StatusChanged(Event, frozen=True):
+    """Somebody watched is seen differently."""
+
+    name: str
+    status: Status
+
+
+class NoticeArrived(Event, frozen=True):
+    """Words of the operator."""
+
+    text: str
+
+
+class SessionEnded(Event, frozen=True):
+    """The phone book ended the session."""
+
+    reason: CloseReason
+    text: str
+
+
+class Disconnected(Event, frozen=True):
+    """The connection to the phone book is lost; the shell tries again by itself."""
+
+    reason: str
+
+
+class Reconnected(Event, frozen=True):
+    """The connection to the phone book is back, with the session."""
+
+
+class StorageFailed(Event, frozen=True):
+    """The mailbox could not write, so something was neither kept nor confirmed."""
+
+    reason: str
+
+
+AnyEvent = (
+    MessageArrived
+    | RequestArrived
+    | MessageProgressed
+    | KeyChanged
+    | NotTrusted
+    | Unreached
+    | StatusChanged
+    | NoticeArrived
+    | SessionEnded
+    | Disconnected
+    | Reconnected
+    | StorageFailed
+)

@@ -1,0 +1,187 @@
+"""What is asked of the mailbox and how it answers: every SQL statement of the shell. Runs on its thread."""
+
+import sqlite3
+
+import msgspec
+
+from shell.line.model import MAX_HELD, Consent, Contact, Incoming, Kept, MessageId, Outgoing, State
+from wire.certificates import Fingerprint
+from wire.names import NameKey
+
+RECEIVED, HELD, DECLINED = "received", "held", "declined"  # states of messages of others
+
+_KEPT = {
+    RECEIVED: Kept.ALREADY_RECEIVED,
+    HELD: Kept.ALREADY_HELD,
+    DECLINED: Kept.ALREADY_DECLINED,
+}
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """One message as history shows it."""
+
+    number: int
+    name: str
+    outgoing: bool
+    text: str
+    written: float
+    """Seconds since the epoch."""
+    state: str
+
+
+def keep_outgoing(connection: sqlite3.Connection, message: Outgoing) -> None:
+    """A new message of one's own."""
+    connection.execute(
+        "INSERT INTO messages (peer, outgoing, id, text, written, state, seen) VALUES (?, 1, ?, ?, ?, ?, 1)",
+        (message.peer, message.id, message.text, message.written, message.state.value),
+    )
+
+
+def keep_incoming(connection: sqlite3.Connection, message: Incoming) -> Kept:
+    """A message of somebody else, kept once however often it comes."""
+    found = connection.execute(
+        "SELECT state FROM messages WHERE peer = ? AND outgoing = 0 AND id = ?", (message.peer, message.id)
+    ).fetchone()
+    if found is not None:
+        return _KEPT[found[0]]
+    if message.held and held_count(connection, message.peer) >= MAX_HELD:
+        return Kept.NO_ROOM
+    connection.execute(
+        "INSERT INTO messages (peer, outgoing, id, text, written, state) VALUES (?, 0, ?, ?, ?, ?)",
+        (message.peer, message.id, message.text, message.written, HELD if message.held else RECEIVED),
+    )
+    return Kept.NEW
+
+
+def keep_state(connection: sqlite3.Connection, message_id: MessageId, peer: NameKey, state: State) -> None:
+    """Where one's own message is now."""
+    connection.execute(
+        "UPDATE messages SET state = ? WHERE peer = ? AND outgoing = 1 AND id = ?",
+        (state.value, peer, message_id),
+    )
+
+
+def keep_contact(connection: sqlite3.Connection, contact: Contact) -> None:
+    """What is known of somebody."""
+    connection.execute(
+        "INSERT OR REPLACE INTO contacts (key, name, consent, pinned, verified, presented)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            contact.key,
+            contact.name,
+            contact.consent.value,
+            contact.pinned,
+            contact.verified,
+            contact.presented,
+        ),
+    )
+
+
+def held_count(connection: sqlite3.Connection, peer: NameKey) -> int:
+    """How many messages of somebody wait for consent."""
+    query = "SELECT count(*) FROM messages WHERE peer = ? AND outgoing = 0 AND state = 'held'"
+    return int(connection.execute(query, (peer,)).fetchone()[0])
+
+
+def release_held(connection: sqlite3.Connection, peer: NameKey) -> list[Incoming]:
+    """Held messages become received, oldest first."""
+    rows = connection.execute(
+        "SELECT id, text, written FROM messages WHERE peer = ? AND outgoing = 0 AND state = 'held'"
+        " ORDER BY number",
+        (peer,),
+    ).fetchall()
+    connection.execute(
+        "UPDATE messages SET state = 'received' WHERE peer = ? AND outgoing = 0 AND state = 'held'", (peer,)
+    )
+    return [Incoming(MessageId(id_), peer, text, written) for id_, text, written in rows]
+
+
+def decline_held(connection: sqlite3.Connection, peer: NameKey) -> list[MessageId]:
+    """The texts of held messages go; the ids stay, so that the same message cannot come back."""
+    rows = connection.execute(
+        "UPDATE messages SET state = 'declined', text = '', seen = 1"
+        " WHERE peer = ? AND outgoing = 0 AND state = 'held' RETURNING id",
+        (peer,),
+    ).fetchall()
+    return [MessageId(id_) for (id_,) in rows]
+
+
+def contacts(connection: sqlite3.Connection) -> list[Contact]:
+    """Everybody known."""
+    rows = connection.execute("SELECT key, name, consent, pinned, verified, presented FROM contacts")
+    return [
+        Contact(
+            NameKey(key),
+            name,
+            Consent(consent),
+            Fingerprint(pinned) if pinned else None,
+            bool(verified),
+            Fingerprint(presented) if presented else None,
+        )
+        for key, name, consent, pinned, verified, presented in rows
+    ]
+
+
+def unsettled(connection: sqlite3.Connection) -> list[Outgoing]:
+    """Messages of one's own that the recipients have not settled, in the order they were written."""
+    rows = connection.execute(
+        "SELECT id, peer, text, written, state FROM messages"
+        " WHERE outgoing = 1 AND state IN ('queued', 'held') ORDER BY number"
+    )
+    return [
+        Outgoing(MessageId(id_), NameKey(peer), text, written, State(state))
+        for id_, peer, text, written, state in rows
+    ]
+
+
+def requests(connection: sqlite3.Connection) -> list[tuple[NameKey, int]]:
+    """Who waits for consent, with how many messages, oldest first."""
+    rows = connection.execute(
+        "SELECT peer, count(*) FROM messages WHERE outgoing = 0 AND state = 'held'"
+        " GROUP BY peer ORDER BY min(number)"
+    )
+    return [(NameKey(peer), count) for peer, count in rows]
+
+
+def unread(connection: sqlite3.Connection) -> list[tuple[NameKey, int]]:
+    """Who wrote since this user last looked, with how many messages."""
+    rows = connection.execute(
+        "SELECT peer, count(*) FROM messages"
+        " WHERE outgoing = 0 AND seen = 0 AND state = 'received' GROUP BY peer"
+    )
+    return [(NameKey(peer), count) for peer, count in rows]
+
+
+def mark_seen(connection: sqlite3.Connection, peer: NameKey) -> None:
+    """This user has looked at what somebody wrote."""
+    connection.execute("UPDATE messages SET seen = 1 WHERE peer = ? AND outgoing = 0 AND seen = 0", (peer,))
+
+
+def history(connection: sqlite3.Connection, peer: NameKey, limit: int) -> list[Letter]:
+    """The last messages with somebody, oldest first; declined and held ones are not shown."""
+    rows = connection.execute(
+        f"{_LETTERS} WHERE peer = ? AND {_SHOWN} ORDER BY number DESC LIMIT ?", (peer, limit)
+    ).fetchall()
+    return [_letter(row) for row in reversed(rows)]
+
+
+def search(connection: sqlite3.Connection, text: str, limit: int) -> list[Letter]:
+    """The last messages that contain the text, in any case of ASCII letters, oldest first."""
+    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    rows = connection.execute(
+        f"{_LETTERS} WHERE text LIKE ? ESCAPE '\\' AND {_SHOWN} ORDER BY number DESC LIMIT ?",
+        (pattern, limit),
+    ).fetchall()
+    return [_letter(row) for row in reversed(rows)]
+
+
+_LETTERS = (
+    "SELECT number, coalesce((SELECT name FROM contacts WHERE key = peer), peer), outgoing, text, written,"
+    " state FROM messages"
+)
+_SHOWN = "(outgoing = 1 OR state = 'received')"
+
+
+def _letter(row: tuple[int, str, int, str, float, str]) -> Letter:
+    number, name, outgoing, text, written, state = row
+    return Letter(number, name, bool(outgoing), text, written, state)

@@ -1,0 +1,102 @@
+"""What the line's core wants done. First all that is kept is committed, then the rest happens, in order."""
+
+from dataclasses import dataclass
+
+from shell.events import Event
+from shell.line.model import Contact, Incoming, MessageId, Outgoing, State
+from wire.frames import LineClose, Receipt, Text
+from wire.names import NameKey
+
+LineId = int
+"""Numbers the lines of one run of the shell."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepOutgoing:
+    """Write a new message of one's own to disk."""
+
+    message: Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class KeepIncoming:
+    """Write a message of somebody else to disk, unless it is there; the mailbox answers with a `Kept`."""
+
+    message: Incoming
+    line: LineId
+    """Where the receipt goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepState:
+    """Write the new state of one's own message."""
+
+    id: MessageId
+    peer: NameKey
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class KeepContact:
+    """Write what is known of somebody."""
+
+    contact: Contact
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHeld:
+    """Somebody was accepted: their held messages become received; the mailbox answers with them."""
+
+    peer: NameKey
+
+
+@dataclass(frozen=True, slots=True)
+class DeclineHeld:
+    """Somebody was declined: the texts of their held messages go; the mailbox answers with the ids."""
+
+    peer: NameKey
+    silent: bool
+    """Whether the sender is not told (block)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendFrames:
+    """Send frames on a line."""
+
+    line: LineId
+    frames: tuple[Text | Receipt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Ask the phone book for an introduction and open a line."""
+
+    peer: NameKey
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Close a line."""
+
+    line: LineId
+    code: LineClose
+
+
+@dataclass(frozen=True, slots=True)
+class WatchPresence:
+    """Ask the phone book to tell when this person comes and goes."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell the person at the prompt."""
+
+    event: Event
+
+
+Keep = KeepOutgoing | KeepIncoming | KeepState | KeepContact | ReleaseHeld | DeclineHeld
+Act = SendFrames | Dial | HangUp | WatchPresence | Tell
+Effect = Keep | Act

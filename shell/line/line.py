@@ -1,0 +1,428 @@
+"""The line as the shell uses it: the core's rules carried out on a real socket and a real mailbox.
+
+Everything that happens passes through one queue: a batch of it goes through the core, what is to be kept is
+committed at once, and only then anything is sent or shown.
+
+    line = Line(identity, mailbox, book, tell)
+    await line.start(port=0)
+    written = await line.write("bob", "hello")
+    print((await line.settled(written, patience=3.0)).state)
+"""
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from time import monotonic, time
+from typing import Any, Protocol, TypeVar, assert_never
+
+from shell import letters
+from shell.errors import MailboxFailed, NotConnected, NotLoggedIn
+from shell.events import Event, MessageProgressed, StorageFailed
+from shell.line.channel import Arrived, Channel, ChannelEvent, Closed, Opened
+from shell.line.core import LineCore
+from shell.line.effects import (
+    Act,
+    DeclineHeld,
+    Dial,
+    Effect,
+    HangUp,
+    KeepContact,
+    KeepIncoming,
+    KeepOutgoing,
+    KeepState,
+    LineId,
+    ReleaseHeld,
+    SendFrames,
+    Tell,
+    WatchPresence,
+)
+from shell.line.endpoint import UdpEndpoint, Unreachable
+from shell.line.model import MessageId, Outgoing, State
+from shell.mailbox import Mailbox
+from wire.certificates import Fingerprint, Identity
+from wire.errors import BadTicket, ErrorCode, Refused, WireError
+from wire.frames import MESSAGE_ID_BYTES, LineClose
+from wire.messages import Introduction
+from wire.names import NameKey, name_key
+from wire.tickets import Ticket
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+TICK = 1.0  # seconds between looks at retries and silent lines
+KEEPALIVE = 20.0  # seconds between PINGs on a line; NATs keep UDP mappings for 30 s or more (RFC 4787 §4.3)
+MAX_BATCH = 512  # happenings that share one commit
+
+
+class Introducer(Protocol):
+    """What the line needs of the phone book."""
+
+    async def introduce(self, name: str) -> Introduction:
+        """Raises `Refused`, `NotConnected`."""
+        ...
+
+    async def watch(self, name: str) -> object:
+        """Asks for presence."""
+        ...
+
+    def open_ticket(self, signed: bytes) -> Ticket:
+        """Raises `BadTicket`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a message within the patience of whoever asked."""
+
+    state: State
+    offline: bool = False
+    """Whether the phone book says that the recipient is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A message that is on this disk, and the future of what becomes of it."""
+
+    message: Outgoing
+    settling: "asyncio.Future[Settled]"
+
+
+class Line:
+    """One account's line. All methods are called on the event loop's thread."""
+
+    def __init__(
+        self, identity: Identity, mailbox: Mailbox, book: Introducer, tell: Callable[[Event], None]
+    ) -> None:
+        self._identity = identity
+        self._mailbox = mailbox
+        self._book = book
+        self._tell = tell
+        self._endpoint = UdpEndpoint(identity, self._channel_event)
+        self._core = LineCore(identity.fingerprint)
+        self._channels: dict[LineId, Channel] = {}
+        self._ids: dict[Channel, LineId] = {}
+        self._calls: dict[Channel, str] = {}
+        self._numbers = count(1)
+        self._inputs: deque[Callable[[], list[Effect]]] = deque()
+        self._performing: list[asyncio.Future[None]] = []
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiters: dict[MessageId, tuple[NameKey, asyncio.Future[Settled]]] = {}
+
+    @property
+    def core(self) -> LineCore:
+        """What is known of people; to be read only."""
+        return self._core
+
+    @property
+    def port(self) -> int:
+        """The UDP port of this shell."""
+        return self._endpoint.port
+
+    def path(self, name: str) -> tuple[str, int] | None:
+        """Where the other side of an open line is."""
+        line = self._core.line_of(name)
+        return self._endpoint.address(self._channels[line]) if line in self._channels else None
+
+    async def start(self, port: int) -> None:
+        """Reads the mailbox and opens the socket. Raises OSError where the port is taken."""
+        contacts, waiting, held = await self._mailbox.read(
+            lambda connection: (
+                letters.contacts(connection),
+                letters.unsettled(connection),
+                letters.requests(connection),
+            )
+        )
+        self._core = LineCore(self._identity.fingerprint, contacts, waiting, held)
+        await self._endpoint.start(port)
+        self._spawn(self._run(), "line")
+        self._spawn(self._tick(), "line-clock")
+
+    async def stop(self) -> None:
+        """Ends all lines; what waits stays on disk."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._endpoint.stop()
+        for _, waiter in self._waiters.values():
+            waiter.cancel()
+
+    # --- what the user does -----------------------------------------------------------------------------
+
+    async def write(self, name: str, text: str) -> Written:
+        """Puts a message on disk and on its way.
+
+        Raises `MailboxFailed`, `Blocked`, `KeyNotAccepted`, `OutboxFull`.
+        """
+        message = Outgoing(
+            MessageId(secrets.token_bytes(MESSAGE_ID_BYTES)), name_key(name), text, round(time(), 3)
+        )
+        waiter: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
+        self._waiters[message.id] = message.peer, waiter
+        waiter.add_done_callback(lambda _: self._waiters.pop(message.id, None))
+        try:
+            await self._perform(lambda: self._core.write(name, message, monotonic()))
+        except BaseException:
+            waiter.cancel()
+            raise
+        return Written(message, waiter)
+
+    async def settled(self, written: Written, patience: float) -> Settled:
+        """Waits until the recipient has the message, or is known to be away, or the patience (s) is over."""
+        try:
+            async with asyncio.timeout(patience):
+                return await written.settling
+        except TimeoutError:
+            return Settled(self._core.state_of(written.message))
+
+    async def accept(self, name: str) -> None:
+        """Consents to somebody's messages."""
+        await self._perform(lambda: self._core.accept(name, monotonic()))
+
+    async def decline(self, name: str) -> None:
+        """Turns down what somebody new wrote."""
+        await self._perform(lambda: self._core.decline(name))
+
+    async def block(self, name: str) -> None:
+        """Wants no word from somebody any more."""
+        await self._perform(lambda: self._core.block(name))
+
+    async def unblock(self, name: str) -> None:
+        """Takes a block back."""
+        await self._perform(lambda: self._core.unblock(name))
+
+    async def verify(self, name: str) -> None:
+        """Marks somebody's key as compared."""
+        await self._perform(lambda: self._core.verify(name))
+
+    async def accept_key(self, name: str) -> None:
+        """Trusts somebody's changed key."""
+        await self._perform(lambda: self._core.accept_key(name, monotonic()))
+
+    # --- what the phone book says -----------------------------------------------------------------------
+
+    def introduced(self, introduction: Introduction) -> None:
+        """Somebody is about to call."""
+        try:
+            ticket = self._book.open_ticket(introduction.ticket)
+        except BadTicket as error:
+            log.warning("event=bad_introduction caller=%r reason=%r", introduction.name, str(error))
+            return
+        ours = ticket.callee_fingerprint == self._identity.fingerprint
+        if ours and self._core.may_call(ticket.caller):
+            self._endpoint.invite(ticket, introduction.ticket)
+
+    def presence(self, name: str, *, online: bool) -> None:
+        """Somebody came or went."""
+        self._happened(lambda: self._core.presence(name, online=online, now=monotonic()))
+
+    # --- the queue --------------------------------------------------------------------------------------
+
+    def _happened(self, happening: Callable[[], list[Effect]]) -> None:
+        self._inputs.append(happening)
+        self._wake.set()
+
+    async def _perform(self, action: Callable[[], list[Effect]]) -> None:
+        """Puts an action into the queue and waits until its effects are committed."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def act() -> list[Effect]:
+            try:
+                effects = action()
+            except Exception as error:  # the caller's to handle; the queue goes on
+                done.set_exception(error)
+                return []
+            self._performing.append(done)
+            return effects
+
+        self._happened(act)
+        await done
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._inputs:
+                performing: list[asyncio.Future[None]] = []
+                self._performing = performing
+                effects: list[Effect] = []
+                for _ in range(min(MAX_BATCH, len(self._inputs))):
+                    effects += self._inputs.popleft()()
+                try:
+                    await self._carry_out(effects)
+                except MailboxFailed as error:
+                    self._tell(StorageFailed(str(error)))
+                    _finish(performing, error)
+                else:
+                    _finish(performing, None)
+
+    async def _carry_out(self, effects: list[Effect]) -> None:
+        while effects:
+            keeps = [effect for effect in effects if isinstance(effect, _KEEPS)]
+            acts = [effect for effect in effects if not isinstance(effect, _KEEPS)]
+            answers: list[Any] = []
+            if keeps:
+                try:
+                    answers = await self._mailbox.keep(keeps)
+                except MailboxFailed:
+                    self._undo(keeps, acts)
+                    raise
+            effects = []
+            for act in acts:
+                self._act(act)
+            for keep, answer in zip(keeps, answers, strict=True):
+                effects += self._kept(keep, answer)
+
+    def _kept(self, keep: Any, answer: Any) -> list[Effect]:
+        match keep:
+            case KeepIncoming(message, line):
+                return self._core.incoming_kept(message, answer, line)
+            case ReleaseHeld(peer):
+                return self._core.held_released(peer, answer, monotonic())
+            case DeclineHeld(peer, silent):
+                return self._core.held_declined(peer, answer, monotonic(), silent=silent)
+            case _:
+                return []
+
+    def _undo(self, keeps: list[Any], acts: list[Act]) -> None:
+        """The disk refused: nothing of this batch may be sent as if it were safe."""
+        for keep in keeps:
+            if isinstance(keep, KeepOutgoing):
+                self._core.not_written(keep.message)
+        for act in acts:
+            if isinstance(act, SendFrames):
+                # What the core thinks is on its way is not; a new line begins with what waits.
+                self._act(HangUp(act.line, LineClose.DONE))
+                self._happened(partial(self._core.line_closed, act.line, None, monotonic()))
+            else:
+                self._act(act)
+
+    def _act(self, act: Any) -> None:
+        match act:
+            case SendFrames(line, frames):
+                if line in self._channels:
+                    self._endpoint.send(self._channels[line], frames)
+            case Dial(peer, name):
+                self._spawn(self._dial(peer, name), f"dial-{peer}")
+            case HangUp(line, code):
+                channel = self._channels.pop(line, None)
+                if channel is not None:
+                    self._ids.pop(channel, None)
+                    self._endpoint.close(channel, code)
+            case WatchPresence(name):
+                self._spawn(self._watch(name), f"watch-{name}")
+            case Tell(event):
+                self._told(event)
+            case _:
+                assert_never(act)
+
+    def _told(self, event: Event) -> None:
+        if isinstance(event, MessageProgressed):
+            waiting = self._waiters.get(MessageId(bytes.fromhex(event.id)))
+            if waiting is not None and not waiting[1].done():
+                waiting[1].set_result(Settled(State(event.state)))
+        self._tell(event)
+
+    # --- the network ------------------------------------------------------------------------------------
+
+    def _channel_event(self, channel: Channel, event: ChannelEvent) -> None:
+        match event:
+            case Opened(peer, key):
+                line = next(self._numbers)
+                self._channels[line], self._ids[channel] = channel, line
+                self._calls.pop(channel, None)
+                self._happened(
+                    lambda: self._core.line_opened(line, peer, key, calling=channel.calling, now=monotonic())
+                )
+            case Arrived(frame):
+                line = self._ids.get(channel, 0)
+                self._happened(lambda: self._core.received(line, frame, monotonic()))
+            case Closed(code, reason):
+                log.info("event=line_closed peer=%r code=%s reason=%r", channel.peer, code, reason)
+                self._channel_closed(channel, code, reason)
+            case _:
+                assert_never(event)
+
+    def _channel_closed(self, channel: Channel, code: LineClose | None, reason: str) -> None:
+        line = self._ids.pop(channel, None)
+        callee = self._calls.pop(channel, None)
+        if line is not None:
+            self._channels.pop(line, None)
+            self._happened(lambda: self._core.line_closed(line, code, monotonic()))
+        elif callee is not None:
+            self._failed(callee, reason or "The line was closed while it came up.", offline=False)
+
+    async def _dial(self, peer: NameKey, name: str) -> None:
+        try:
+            introduction = await self._book.introduce(name)
+            ticket = self._book.open_ticket(introduction.ticket)
+            key = Fingerprint(introduction.fingerprint)
+            allowed = False
+
+            def decide() -> list[Effect]:
+                nonlocal allowed
+                allowed, effects = self._core.may_dial(name, key)
+                return effects
+
+            await self._perform(decide)
+            if not allowed:
+                self._failed(name, f"{name}'s key changed.", offline=False)
+                return
+            channel = await self._endpoint.call(ticket, introduction.ticket, introduction.endpoints, key)
+            self._calls[channel] = name
+        except Refused as error:
+            self._failed(name, str(error), offline=error.code == ErrorCode.UNAVAILABLE)
+        except (NotConnected, NotLoggedIn, Unreachable, WireError, MailboxFailed) as error:
+            self._failed(name, str(error), offline=False)
+
+    def _failed(self, name: str, reason: str, *, offline: bool) -> None:
+        log.info("event=dial_failed peer=%r offline=%s reason=%r", name, offline, reason)
+        for peer, waiter in list(self._waiters.values()):
+            if peer == name_key(name) and not waiter.done():
+                waiter.set_result(Settled(State.QUEUED, offline=offline))
+        self._happened(lambda: self._core.dial_failed(name, reason, monotonic(), offline=offline))
+
+    async def _watch(self, name: str) -> None:
+        try:
+            await self._book.watch(name)
+        except (Refused, NotConnected, NotLoggedIn) as error:
+            log.info("event=watch_failed peer=%r reason=%r", name, str(error))
+
+    async def _tick(self) -> None:
+        next_ping = monotonic() + KEEPALIVE
+        while True:
+            await asyncio.sleep(TICK)
+            self._happened(lambda: self._core.tick(monotonic()))
+            if monotonic() >= next_ping:
+                next_ping = monotonic() + KEEPALIVE
+                for channel in list(self._ids):
+                    self._endpoint.keep_alive(channel)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_log_fault)
+
+
+_KEEPS = (KeepOutgoing, KeepIncoming, KeepState, KeepContact, ReleaseHeld, DeclineHeld)
+
+
+def _finish(performing: list[asyncio.Future[None]], error: Exception | None) -> None:
+    for done in performing:
+        if done.done():
+            continue
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+
+def _log_fault(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("event=task_fault task=%r", task.get_name(), exc_info=task.exception())

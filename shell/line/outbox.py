@@ -1,0 +1,98 @@
+"""The messages to one person that are not settled yet, in the order they were written. Pure."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from shell.line.model import FINAL, MOVE_OF, TRANSITIONS, MessageId, Move, Outgoing, State
+from wire.frames import Text, Verdict
+
+MAX_WAITING = 10_000  # messages that may wait for one person
+MAX_IN_FLIGHT = 64  # messages on their way at once; each may have 64 KiB
+
+
+class UnexpectedMove(Exception):
+    """The other side said something about a message that cannot be."""
+
+
+class Outbox:
+    """States of unsettled messages; settled ones leave."""
+
+    def __init__(self, waiting: Iterable[Outgoing] = ()) -> None:
+        self._messages = {message.id: message for message in waiting}
+        self._in_flight: dict[MessageId, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @property
+    def full(self) -> bool:
+        """Whether no further message may wait."""
+        return len(self._messages) >= MAX_WAITING
+
+    @property
+    def undelivered(self) -> bool:
+        """Whether a message waits that the recipient does not have yet."""
+        return any(message.state is not State.HELD for message in self._messages.values())
+
+    @property
+    def oldest_in_flight(self) -> float | None:
+        """When the message that has been on its way longest was sent, monotonic seconds."""
+        return next(iter(self._in_flight.values()), None)
+
+    def state(self, message_id: MessageId) -> State | None:
+        """The state of a message; None once it is settled."""
+        message = self._messages.get(message_id)
+        return message.state if message else None
+
+    def add(self, message: Outgoing) -> None:
+        """Takes a message that was just written."""
+        self._messages[message.id] = message
+
+    def drop(self, message_id: MessageId) -> None:
+        """Forgets a message that could not be written to disk."""
+        self._messages.pop(message_id, None)
+
+    def to_send(self, now: float) -> list[Text]:
+        """The next messages for an open line, as many as may be on their way; they are `SENT` now."""
+        room = MAX_IN_FLIGHT - len(self._in_flight)
+        texts: list[Text] = []
+        for message in self._messages.values():
+            if len(texts) >= room:
+                break
+            if message.id not in self._in_flight:
+                self._in_flight[message.id] = now
+                texts.append(Text(message.id, message.written, message.text))
+        for text in texts:
+            self._move(MessageId(text.id), Move.SEND)
+        return texts
+
+    def lose(self) -> None:
+        """The line is gone: what was on its way is sent again on the next one."""
+        for message_id in self._in_flight:
+            self._move(message_id, Move.LOSE)
+        self._in_flight.clear()
+
+    def receive(self, message_id: MessageId, verdict: Verdict) -> Outgoing | None:
+        """The message with its new state, None where the receipt changes nothing.
+
+        Raises `UnexpectedMove` for a move that the table lacks.
+        """
+        before = self.state(message_id)
+        if before is None:
+            return None
+        self._in_flight.pop(message_id, None)
+        after = self._move(message_id, MOVE_OF[verdict])
+        message = self._messages[message_id]
+        if after in FINAL:
+            del self._messages[message_id]
+        return message if after is not before else None
+
+    def _move(self, message_id: MessageId, move: Move) -> State:
+        message = self._messages[message_id]
+        try:
+            after = TRANSITIONS[message.state, move]
+        except KeyError:
+            raise UnexpectedMove(f"A message that is {message.state.value} cannot {move.value}.") from None
+        self._messages[message_id] = msgspec.structs.replace(message, state=after)
+        return after

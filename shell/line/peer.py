@@ -1,0 +1,38 @@
+"""What the line's core remembers of one person while the shell runs."""
+
+from dataclasses import dataclass, field
+
+from shell.line.effects import LineId
+from shell.line.model import Contact
+from shell.line.outbox import Outbox
+
+
+@dataclass(slots=True)
+class OpenLine:
+    """A proven line."""
+
+    id: LineId
+    calling: bool
+    """Whether this side dialed it."""
+    opened: float
+    """Monotonic seconds."""
+
+
+@dataclass(slots=True)
+class Peer:
+    """Somebody, the messages that wait for them, and the line to them."""
+
+    contact: Contact
+    outbox: Outbox = field(default_factory=Outbox)
+    line: OpenLine | None = None
+    dialing: bool = False
+    online: bool | None = None
+    """As the phone book says; None while that is not known."""
+    failures: int = 0
+    """Attempts to reach them that failed since the last line."""
+    retry_at: float = 0.0
+    """Monotonic seconds before which they are not dialed again."""
+    held: int = 0
+    """Their messages that wait for consent."""
+    owes_receipts: bool = False
+    """Whether they must be told what became of held messages."""

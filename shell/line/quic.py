@@ -1,0 +1,192 @@
+"""QUIC connections by qh3, with no socket and no clock. The only file that knows which library it is.
+
+One stream carries the frames of a line; connection ids route datagrams (RFC 8999 §5).
+"""
+
+import contextlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from qh3.quic import events as qh3_events
+from qh3.quic.configuration import QuicConfiguration
+from qh3.quic.connection import QuicConnection, QuicConnectionError
+
+from wire.certificates import Fingerprint, Identity
+from wire.frames import ALPN
+
+Address = tuple[str, int]
+"""IP address and UDP port of a peer, as the socket names it."""
+
+CONNECTION_ID_BYTES = 8
+IDLE_TIMEOUT = 60.0  # seconds without a datagram after which a line is dead
+MIN_INITIAL = 1200  # bytes; a shorter Initial is not valid (RFC 9000 §14.1)
+FRAME_STREAM = 0  # the first bidirectional stream that the caller opens (RFC 9000 §2.1)
+MAX_WINDOW = 16 * 1024 * 1024  # bytes in flight on one connection; bounds what a peer can make us hold
+INITIAL_RTT = 0.1  # seconds, before the first sample; RFC 9002 §6.2.2 recommends 0.333 for the open internet
+_LONG_HEADER, _FIXED_BIT, _INITIAL_MASK, _INITIAL = 0x80, 0x40, 0x30, 0x00
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The handshake is complete: the callee's certificate is proven."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Bytes of the frame stream."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The connection is over; `code` is None unless one side closed it with an application code."""
+
+    code: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteAdded:
+    """Datagrams to this connection id belong here too."""
+
+    connection_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRemoved:
+    """Datagrams to this connection id no longer belong here."""
+
+    connection_id: bytes
+
+
+QuicEvent = Connected | Received | Ended | RouteAdded | RouteRemoved
+
+
+class Quic:
+    """One connection: datagrams in, events and datagrams out, time as an argument (seconds, monotonic)."""
+
+    __slots__ = ("_connection", "routes")
+
+    def __init__(self, connection: QuicConnection, routes: set[bytes]) -> None:
+        self._connection = connection
+        self.routes = routes
+        """The connection ids under which datagrams for this connection arrive."""
+
+    @classmethod
+    def dial(cls, callee: Fingerprint, address: Address, now: float) -> "Quic":
+        """A connection to whoever holds the certificate with this fingerprint."""
+        # Chain and name are not asked for: the fingerprint from the introduction says more than either.
+        connection = QuicConnection(
+            configuration=_configuration(is_client=True, assert_fingerprint=callee.hex(), verify_mode=0)
+        )
+        connection.connect(address, now)
+        return cls(connection, {connection.host_cid})
+
+    @classmethod
+    def answer(cls, identity: Identity, first_datagram: bytes) -> "Quic":
+        """The callee's side, made for the first datagram of a caller; feed it that datagram next."""
+        original = destination_id(first_datagram)
+        connection = QuicConnection(
+            configuration=_answering(identity), original_destination_connection_id=original
+        )
+        return cls(connection, {original, connection.host_cid})
+
+    def receive(self, datagram: bytes, address: Address, now: float) -> None:
+        """Takes one datagram in."""
+        try:
+            self._connection.receive_datagram(datagram, address, now)
+        except QuicConnectionError as error:
+            self._connection.close(error.error_code, reason_phrase=error.reason_phrase)
+
+    def send(self, data: bytes) -> None:
+        """Queues bytes of the frame stream; lost where the peer has closed, which `Ended` tells soon."""
+        with contextlib.suppress(QuicConnectionError):
+            self._connection.send_stream_data(FRAME_STREAM, data)
+
+    def ping(self) -> None:
+        """Queues a PING frame, which keeps NAT mappings and finds out whether the peer is there."""
+        with contextlib.suppress(QuicConnectionError):
+            self._connection.send_ping(0)
+
+    def close(self, code: int, reason: str) -> None:
+        """Says goodbye with an application code (RFC 9000 §19.19)."""
+        self._connection.close(code, reason_phrase=reason)
+
+    def events(self) -> list[QuicEvent]:
+        """What happened since the last call."""
+        found: list[QuicEvent] = []
+        while (event := self._connection.next_event()) is not None:
+            translated = self._translate(event)
+            if translated is not None:
+                found.append(translated)
+        return found
+
+    def transmit(self, now: float) -> list[tuple[bytes, Address]]:
+        """The datagrams to send now."""
+        return self._connection.datagrams_to_send(now)
+
+    def deadline(self) -> float | None:
+        """When `expire` must be called, None for never."""
+        return self._connection.get_timer()
+
+    def expire(self, now: float) -> None:
+        """Time has passed: retransmissions, idle timeout."""
+        self._connection.handle_timer(now)
+
+    def _translate(self, event: qh3_events.QuicEvent) -> QuicEvent | None:
+        match event:
+            case qh3_events.HandshakeCompleted():
+                return Connected()
+            case qh3_events.StreamDataReceived(stream_id=stream, data=data) if stream == FRAME_STREAM:
+                return Received(data)
+            case qh3_events.ConnectionTerminated(error_code=code, frame_type=frame, reason_phrase=reason):
+                return Ended(code if frame is None else None, reason)
+            case qh3_events.ConnectionIdIssued(connection_id=connection_id):
+                self.routes.add(connection_id)
+                return RouteAdded(connection_id)
+            case qh3_events.ConnectionIdRetired(connection_id=connection_id):
+                self.routes.discard(connection_id)
+                return RouteRemoved(connection_id)
+            case _:
+                return None
+
+
+def is_quic(datagram: bytes) -> bool:
+    """Whether the fixed bit is set, which QUIC always sets (RFC 9000 §17.2)."""
+    return len(datagram) > 1 + CONNECTION_ID_BYTES and bool(datagram[0] & _FIXED_BIT)
+
+
+def is_first(datagram: bytes) -> bool:
+    """Whether a datagram may begin a connection: a full-size Initial."""
+    return len(datagram) >= MIN_INITIAL and datagram[0] & (_LONG_HEADER | _FIXED_BIT | _INITIAL_MASK) == (
+        _LONG_HEADER | _FIXED_BIT | _INITIAL
+    )
+
+
+def destination_id(datagram: bytes) -> bytes:
+    """The connection id to which a QUIC datagram is sent (RFC 8999 §5.1, §5.2)."""
+    if datagram[0] & _LONG_HEADER:
+        length = datagram[5]
+        return datagram[6 : 6 + length]
+    return datagram[1 : 1 + CONNECTION_ID_BYTES]
+
+
+def _configuration(**options: Any) -> QuicConfiguration:
+    return QuicConfiguration(
+        alpn_protocols=[ALPN],
+        connection_id_length=CONNECTION_ID_BYTES,
+        idle_timeout=IDLE_TIMEOUT,
+        initial_rtt=INITIAL_RTT,
+        max_data=MAX_WINDOW,
+        max_stream_data=MAX_WINDOW,
+        **options,
+    )
+
+
+@lru_cache(maxsize=8)
+def _answering(identity: Identity) -> QuicConfiguration:
+    configuration = _configuration(is_client=False)
+    configuration.load_cert_chain(identity.certificate_pem, identity.key_pem)
+    return configuration

@@ -1,0 +1,284 @@
+"""One person's messenger: the phone book, the mailbox and the line of whoever is logged in.
+
+Lives on the event loop's thread; the commands reach it through `shell.bridge`.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from shell.datafolder import AccountFolder, DataFolder
+from shell.errors import AlreadyLoggedIn, NotConnected, NotLoggedIn, UdpPortTaken
+from shell.events import (
+    Disconnected,
+    Event,
+    NoticeArrived,
+    Reconnected,
+    SessionEnded,
+    StatusChanged,
+)
+from shell.line.addresses import local_endpoints
+from shell.line.line import Line
+from shell.mailbox import Mailbox
+from shell.phonebook import PhoneBook
+from wire.certificates import Identity
+from wire.errors import Refused
+from wire.limits import PAGE
+from wire.messages import (
+    CloseReason,
+    Closing,
+    Done,
+    Endpoint,
+    Introduce,
+    Introduced,
+    Introduction,
+    ListPeople,
+    Message,
+    Notice,
+    People,
+    Person,
+    Presence,
+    Profile,
+    Session,
+    SetVisibility,
+    Status,
+    Statuses,
+    Visibility,
+    Watch,
+    Whois,
+)
+from wire.names import NameKey, name_key
+from wire.tickets import Ticket, open_ticket
+
+log = logging.getLogger(__name__)
+
+MAX_PEOPLE = 10_000  # people that one `list` fetches, page by page
+
+
+class Messenger:
+    """At most one account at a time; `tell` gets every event, on the event loop's thread."""
+
+    def __init__(self, server: str, folder: DataFolder, udp_port: int, tell: Callable[[Event], None]) -> None:
+        self._folder = folder
+        self._udp_port = udp_port
+        self._tell = tell
+        self._line: Line | None = None
+        self._mailbox: Mailbox | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watched: set[str] = set()
+        self.visibility = Visibility.ONLINE
+        self.statuses: dict[NameKey, Status] = {}
+        """What was last seen of people; the toolbar and completion look here."""
+        self.book = PhoneBook(
+            server,
+            folder,
+            on_push=self._pushed,
+            on_lost=lambda reason: self._tell(Disconnected(reason)),
+            on_back=self._back,
+            on_end=self._ended,
+        )
+
+    @property
+    def user(self) -> str | None:
+        """The name that is logged in."""
+        return self.book.session.name if self.book.session else None
+
+    @property
+    def line(self) -> Line:
+        """The line of the account. Raises `NotLoggedIn`."""
+        if self._line is None:
+            raise NotLoggedIn("You are not logged in; type `login NAME` or `signup NAME`.")
+        return self._line
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """The mailbox of the account. Raises `NotLoggedIn`."""
+        if self._mailbox is None:
+            raise NotLoggedIn("You are not logged in; type `login NAME` or `signup NAME`.")
+        return self._mailbox
+
+    # --- sessions ---------------------------------------------------------------------------------------
+
+    async def signup(self, name: str, password: str) -> str:
+        """Makes an account and logs in; the name as the phone book keeps it."""
+        return await self._begin(name, password, self.book.signup)
+
+    async def login(self, name: str, password: str) -> str:
+        """Logs in; the name as it was written at sign-up."""
+        return await self._begin(name, password, self.book.login)
+
+    async def logout(self) -> None:
+        """Ends the session. What waits in the outbox stays on disk."""
+        try:
+            await self.book.logout()
+        finally:
+            await self._hang_up()
+
+    async def close(self) -> None:
+        """Leaves: lines, mailbox, connection."""
+        if self.book.connected and self.book.session is not None:
+            with contextlib.suppress(NotConnected, Refused):
+                await self.book.logout()
+        await self._hang_up()
+        await self.book.close()
+
+    # --- people -----------------------------------------------------------------------------------------
+
+    async def people(self, pattern: str, status: Status | None, limit: int = MAX_PEOPLE) -> list[Person]:
+        """Everybody with an account whose name fits, up to `limit`."""
+        found: list[Person] = []
+        after = ""
+        while len(found) < limit:
+            page = await self.book.request(ListPeople(pattern, status, after), People)
+            found += page.people
+            for person in page.people:
+                self.statuses[name_key(person.name)] = person.status
+            if not page.more or not page.people:
+                break
+            after = page.people[-1].name
+        return found[:limit]
+
+    async def whois(self, name: str) -> Profile:
+        """What the phone book tells of somebody."""
+        profile = await self.book.request(Whois(name), Profile)
+        self.statuses[name_key(profile.name)] = profile.status
+        return profile
+
+    async def watch(self, name: str) -> Status | None:
+        """Asks to be told of somebody's comings and goings; their status now."""
+        seen = await self._watch([name])
+        if name_key(name) in seen:
+            self._watched.add(name)
+        return seen.get(name_key(name))
+
+    async def accept(self, name: str) -> None:
+        """Consents to somebody's messages, and lets them see what contacts may see."""
+        await self.line.accept(name)
+        if self.visibility is Visibility.CONTACTS:
+            await self.set_visibility(self.visibility)
+
+    async def set_visibility(self, visibility: Visibility) -> None:
+        """Who may see this account, and as what."""
+        allowed: tuple[str, ...] = ()
+        if visibility is Visibility.CONTACTS:
+            allowed = tuple(contact.name for contact in self.line.core.accepted())
+        await self.book.request(SetVisibility(visibility, allowed), Done)
+        self.visibility = visibility
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    async def _begin(
+        self,
+        name: str,
+        password: str,
+        enter: Callable[[str, str, Identity, tuple[Endpoint, ...]], Awaitable[Session]],
+    ) -> str:
+        if self.book.session is not None:
+            raise AlreadyLoggedIn(f"You are logged in as {self.book.session.name}; `logout` first.")
+        await self.book.connect()
+        folder = self._folder.account(self.book.ticket_key, name_key(name))
+        identity = folder.identity(name)
+        await enter(name, password, identity, ())
+        try:
+            return await self._open_line(folder, identity)
+        except BaseException:
+            await self.logout()
+            raise
+
+    async def _open_line(self, folder: AccountFolder, identity: Identity) -> str:
+        session = self.book.session
+        if session is None:
+            raise NotLoggedIn("The session ended while it began.")
+        folder.save(identity)
+        self.visibility = session.visibility
+        self._mailbox = Mailbox(folder.mailbox)
+        self._line = Line(identity, self._mailbox, self, self._tell)
+        try:
+            await self._line.start(self._udp_port)
+        except OSError as error:
+            raise UdpPortTaken(
+                f"UDP port {self._udp_port} cannot be used ({(error.strerror or str(error)).lower()}); "
+                "choose another with --port."
+            ) from None
+        await self.book.publish(local_endpoints(self._line.port, self.book.local_host, session.observed))
+        await self._watch(self._line.core.watched())
+        return session.name
+
+    async def _hang_up(self) -> None:
+        line, self._line = self._line, None
+        mailbox, self._mailbox = self._mailbox, None
+        if line is not None:
+            await line.stop()
+        if mailbox is not None:
+            mailbox.close()
+        self.statuses.clear()
+        self._watched.clear()
+
+    async def _watch(self, names: list[str]) -> dict[NameKey, Status]:
+        seen: dict[NameKey, Status] = {}
+        for start in range(0, len(names), PAGE):
+            request = Watch(tuple(names[start : start + PAGE]))
+            for person in (await self.book.request(request, Statuses)).people:
+                seen[name_key(person.name)] = person.status
+                self._seen(person.name, person.status)
+        return seen
+
+    def _seen(self, name: str, status: Status) -> None:
+        self.statuses[name_key(name)] = status
+        if self._line is not None:
+            self._line.presence(name, online=status is not Status.OFFLINE)
+
+    def _pushed(self, push: Message) -> None:
+        match push:
+            case Presence(name, status):
+                self._seen(name, status)
+                self._tell(StatusChanged(name, status))
+            case Introduced(introduction):
+                if self._line is not None:
+                    self._line.introduced(introduction)
+            case Notice(text):
+                self._tell(NoticeArrived(text))
+            case Closing(CloseReason.SHUTDOWN | CloseReason.TOO_SLOW):
+                pass  # the connection drops now, and the session is taken up again
+            case Closing(reason, text):
+                self._tell(SessionEnded(reason, text))
+                self._spawn(self._leave())
+            case _:
+                log.info("event=unknown_push type=%s", type(push).__name__)
+
+    def _back(self) -> None:
+        self._tell(Reconnected())
+        self._spawn(self._catch_up())
+
+    def _ended(self, reason: str) -> None:
+        self._tell(SessionEnded(CloseReason.SHUTDOWN, reason))
+        self._spawn(self._leave())
+
+    async def _catch_up(self) -> None:
+        """What may have changed while the phone book was away: who is there, and where this shell is."""
+        with contextlib.suppress(NotConnected, Refused, NotLoggedIn):
+            line, session = self.line, self.book.session
+            if session is not None:
+                await self.book.publish(local_endpoints(line.port, self.book.local_host, session.observed))
+            await self._watch(sorted({*line.core.watched(), *self._watched}))
+
+    async def _leave(self) -> None:
+        await self._hang_up()
+        await self.book.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- what the line needs (shell.line.line.Introducer) -----------------------------------------------
+
+    async def introduce(self, name: str) -> Introduction:
+        """Asks to be introduced to somebody."""
+        return await self.book.request(Introduce(name), Introduction)
+
+    def open_ticket(self, signed: bytes) -> Ticket:
+        """The ticket, if this phone book signed it and it has not expired by its clock."""
+        return open_ticket(signed, self.book.ticket_key, self.book.now())

@@ -1,0 +1,146 @@
+"""What two shells say to each other: probes before a connection, frames on its stream.
+
+Probes are single datagrams that share the UDP socket with QUIC and are told apart by the first byte
+(RFC 9443 §3 gives QUIC 64-127 and 192-255; 4-15 are free). Frames are msgpack, each with its length before
+it (`wire.framing`), on the first bidirectional stream of a QUIC connection.
+"""
+
+import enum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from wire.errors import BadFrame
+from wire.framing import frame
+from wire.limits import MAX_CERTIFICATE, MAX_TEXT, MAX_TICKET
+from wire.tickets import TICKET_ID_BYTES
+
+ALPN = "parley/1"
+PROBE_FIRST_BYTE = 0x08
+NONCE_BYTES = 16
+MESSAGE_ID_BYTES = 16
+_PROOF_CONTEXT = b"parley proof 1\0"  # no other signature of an identity key can be taken for a proof
+
+
+class ProbeKind(enum.IntEnum):
+    """What a probe is for."""
+
+    KNOCK = 1
+    """From the caller: I hold this ticket; may I call from here?"""
+    ANSWER = 2
+    """From the callee: yes, you reached me; sign this nonce."""
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """A knock or its answer. Both have one size, so that an answer amplifies nothing."""
+
+    kind: ProbeKind
+    ticket_id: bytes
+    nonce: bytes
+
+    def encode(self) -> bytes:
+        """The datagram."""
+        return bytes((PROBE_FIRST_BYTE, self.kind)) + self.ticket_id + self.nonce
+
+
+PROBE_BYTES = 2 + TICKET_ID_BYTES + NONCE_BYTES
+
+
+def decode_probe(datagram: bytes) -> Probe | None:
+    """The probe in a datagram, None where there is none."""
+    if len(datagram) != PROBE_BYTES or datagram[0] != PROBE_FIRST_BYTE:
+        return None
+    try:
+        kind = ProbeKind(datagram[1])
+    except ValueError:
+        return None
+    return Probe(kind, datagram[2 : 2 + TICKET_ID_BYTES], datagram[2 + TICKET_ID_BYTES :])
+
+
+class LineClose(enum.IntEnum):
+    """Application error codes with which a line is closed (RFC 9000 §20.2)."""
+
+    DONE = 0
+    BAD_FRAME = 1
+    """A frame that is malformed, too long or out of order."""
+    BAD_PROOF = 2
+    """The caller did not prove to be who the ticket names."""
+    KEY_NOT_TRUSTED = 3
+    """The key is not the one pinned for this name."""
+    NOT_WELCOME = 4
+    """The caller is not wanted."""
+    REPLACED = 5
+    """A newer line to the same shell took over."""
+    TOO_MANY = 6
+    """The callee has as many lines as it may have."""
+
+
+class Frame(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="t"):
+    """The base of all frames; unknown fields are ignored."""
+
+
+MessageId = Annotated[bytes, Meta(min_length=MESSAGE_ID_BYTES, max_length=MESSAGE_ID_BYTES)]
+
+
+class Proof(Frame, frozen=True, tag="proof"):
+    """The caller's first frame: the ticket, the certificate it names, a signature over the callee's nonce."""
+
+    ticket: Annotated[bytes, Meta(max_length=MAX_TICKET)]
+    certificate: Annotated[bytes, Meta(max_length=MAX_CERTIFICATE)]
+    signature: Annotated[bytes, Meta(max_length=256)]
+
+
+class Accept(Frame, frozen=True, tag="accept"):
+    """The callee's first frame: the proof holds."""
+
+
+class Text(Frame, frozen=True, tag="text"):
+    """A message."""
+
+    id: MessageId
+    written: float
+    """When it was written, seconds since the epoch by the writer's clock."""
+    text: Annotated[str, Meta(max_length=MAX_TEXT)]
+
+
+class Verdict(enum.Enum):
+    """What became of a message at its recipient."""
+
+    DELIVERED = "delivered"
+    """It rests in the recipient's mailbox."""
+    HELD = "held"
+    """It rests there as a request that waits for consent."""
+    REFUSED = "refused"
+    """The recipient declined it; it is not kept."""
+
+
+class Receipt(Frame, frozen=True, tag="receipt"):
+    """Sent only after the recipient's disk has it."""
+
+    id: MessageId
+    verdict: Verdict
+
+
+AnyFrame = Proof | Accept | Text | Receipt
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)
+
+
+def encode_frame(value: Frame) -> bytes:
+    """The frame with its length before it."""
+    return frame(_encoder.encode(value))
+
+
+def decode_frame(payload: bytes) -> AnyFrame:
+    """The frame in a payload; raises `BadFrame`."""
+    try:
+        return _decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise BadFrame(f"That is no frame: {error}") from None
+
+
+def proof_message(nonce: bytes, caller: bytes, callee: bytes, ticket_id: bytes) -> bytes:
+    """What the caller signs: the callee's fresh nonce, both fingerprints, the ticket; each of fixed size."""
+    return _PROOF_CONTEXT + nonce + caller + callee + ticket_id
