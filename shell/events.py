@@ -93,19 +93,3 @@ class StorageFailed(Event, frozen=True):
     """The mailbox could not write, so something was neither kept nor confirmed."""
 
     reason: str
-
-
-AnyEvent = (
-    MessageArrived
-    | RequestArrived
-    | MessageProgressed
-    | KeyChanged
-    | NotTrusted
-    | Unreached
-    | StatusChanged
-    | NoticeArrived
-    | SessionEnded
-    | Disconnected
-    | Reconnected
-    | StorageFailed
-)

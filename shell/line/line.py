@@ -120,6 +120,11 @@ class Line:
         return self._core
 
     @property
+    def fingerprint(self) -> Fingerprint:
+        """This account's key."""
+        return self._identity.fingerprint
+
+    @property
     def port(self) -> int:
         """The UDP port of this shell."""
         return self._endpoint.port
@@ -178,7 +183,7 @@ class Line:
             async with asyncio.timeout(patience):
                 return await written.settling
         except TimeoutError:
-            return Settled(self._core.state_of(written.message))
+            return Settled(self._core.state_of(written.message))  # what comes later is told as an event
 
     async def accept(self, name: str) -> None:
         """Consents to somebody's messages."""
@@ -326,6 +331,7 @@ class Line:
             waiting = self._waiters.get(MessageId(bytes.fromhex(event.id)))
             if waiting is not None and not waiting[1].done():
                 waiting[1].set_result(Settled(State(event.state)))
+                return  # whoever waits for it tells it
         self._tell(event)
 
     # --- the network ------------------------------------------------------------------------------------

@@ -1,0 +1,192 @@
+"""One client's TCP connection: lines in, replies out in the order of the requests, bounds on everything.
+
+All replies to what one read brought go out in one write. A request that needs disk or hash holds the later
+ones back; when too many wait, the connection is not read.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+from server.service import Client, Service
+from wire.errors import ErrorCode, FrameTooLong, Refused
+from wire.framing import LineSplitter
+from wire.limits import MAX_FRAME
+from wire.messages import CloseReason, Closing, Message
+from wire.rpc import BadRequest, RequestId, decode_request, encode_error, encode_push, encode_result
+
+log = logging.getLogger(__name__)
+
+MAX_PENDING = 64  # requests that wait for an earlier one; beyond, the connection is not read
+_ENDS_CONNECTION = frozenset({ErrorCode.PARSE_ERROR, ErrorCode.INVALID_REQUEST, ErrorCode.VERSION_MISMATCH})
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+class Connection(asyncio.Protocol):
+    """One client. Lives on the event loop's thread."""
+
+    __slots__ = (
+        "_busy",
+        "_closing",
+        "_on_lost",
+        "_on_session",
+        "_paused",
+        "_pending",
+        "_send_buffer",
+        "_service",
+        "_spawn",
+        "_splitter",
+        "_transport",
+        "client",
+        "connected_at",
+        "heard_at",
+    )
+
+    def __init__(
+        self,
+        service: Service,
+        spawn: Spawn,
+        send_buffer: int,
+        *,
+        on_session: Callable[["Connection"], None],
+        on_lost: Callable[["Connection"], None],
+    ) -> None:
+        self._service = service
+        self._spawn = spawn
+        self._send_buffer = send_buffer
+        self._on_session = on_session
+        self._on_lost = on_lost
+        self._splitter = LineSplitter(MAX_FRAME)
+        self._pending: deque[bytes] = deque()
+        self._busy = False
+        self._closing = False
+        self._paused = False
+        self._transport: asyncio.Transport | None = None
+        self.client = Client("")
+        self.connected_at = self.heard_at = 0.0
+
+    @property
+    def lost(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._transport is None or self._transport.is_closing()
+
+    def push(self, message: Message) -> None:
+        """Sends a notification."""
+        self._write(encode_push(message))
+
+    def close(self, reason: CloseReason, text: str = "") -> None:
+        """Says why, and ends the connection after what was written."""
+        self.push(Closing(reason, text))
+        self._end()
+
+    def refuse(self, error: Refused) -> None:
+        """Ends the connection with an error that answers no request."""
+        self._write(encode_error(None, error))
+        self._end()
+
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- asyncio.Protocol -------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """TLS is up."""
+        self._transport = cast(asyncio.Transport, transport)
+        host = str(transport.get_extra_info("peername")[0])
+        self.client.address = host.removeprefix("::ffff:")
+        self.connected_at = self.heard_at = asyncio.get_running_loop().time()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the client."""
+        if self._closing:
+            return
+        self.heard_at = asyncio.get_running_loop().time()
+        try:
+            self._pending.extend(self._splitter.feed(data))
+        except FrameTooLong as error:
+            self.refuse(BadRequest(ErrorCode.INVALID_REQUEST, str(error), None))
+            return
+        if not self._busy:
+            self._work()
+        elif len(self._pending) > MAX_PENDING and self._transport is not None and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client or the network ended it."""
+        self._closing = True
+        self._on_lost(self)
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        replies: list[bytes] = []
+        while self._pending and not self._closing and not self._busy:
+            line = self._pending.popleft()
+            if line:
+                self._one(line, replies)
+        if replies:
+            self._write(b"".join(replies))
+
+    def _one(self, line: bytes, replies: list[bytes]) -> None:
+        request_id: RequestId | None = None
+        try:
+            request_id, request = decode_request(line)
+            answer = self._service.answer(self.client, request)
+        except BadRequest as error:
+            self._refused(error.id, error, replies)
+        except Refused as error:
+            self._refused(request_id, error, replies)
+        else:
+            if isinstance(answer, Message):
+                replies.append(encode_result(request_id, answer))
+            else:
+                self._busy = True
+                self._spawn(self._finish(request_id, answer))
+
+    def _refused(self, request_id: RequestId | None, error: Refused, replies: list[bytes]) -> None:
+        replies.append(encode_error(request_id, error))
+        if error.code in _ENDS_CONNECTION:
+            self._write(b"".join(replies))
+            replies.clear()
+            self._end()
+
+    async def _finish(self, request_id: RequestId, answer: Coroutine[Any, Any, Message]) -> None:
+        try:
+            reply = encode_result(request_id, await answer)
+        except Refused as error:
+            reply = encode_error(request_id, error)
+        except Exception:  # the edge of one request: the others go on
+            log.exception("event=request_fault address=%s", self.client.address)
+            reply = encode_error(
+                request_id, Refused(ErrorCode.INTERNAL_ERROR, "The phone book failed at that; it was logged.")
+            )
+        if self.client.session_id is not None:
+            self._on_session(self)
+        self._write(reply)
+        self._busy = False
+        self._work()
+        if self._paused and not self._busy and self._transport is not None and not self._closing:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _write(self, data: bytes) -> None:
+        transport = self._transport
+        if transport is None or self.lost:
+            return
+        transport.write(data)
+        if transport.get_write_buffer_size() > self._send_buffer:
+            # A client that does not read is cut, not buffered; it cannot be told over a full pipe.
+            log.info("event=too_slow address=%s", self.client.address)
+            transport.abort()
+
+    def _end(self) -> None:
+        self._closing = True
+        self._pending.clear()
+        if self._transport is not None:
+            self._transport.close()

@@ -1,0 +1,291 @@
+"""The rules of the phone book: sessions, presence, who sees whom, introductions. Nothing here reads a clock,
+a socket or a disk: accounts and the time come in, answers and effects go out.
+
+One function, `status_for`, decides what somebody looks like to somebody; list, whois, watch, pushes and
+introductions all ask it. Whoever is not visible is answered from the stored account alone, so that `hidden`
+and `offline` cannot differ.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import count
+
+from server.accounts import Account
+from server.effects import Close, Effect, Happened, KeepLastSeen, Push, SessionId
+from wire.errors import ErrorCode, Refused
+from wire.limits import MAX_WATCHED, TICKET_LIFE
+from wire.messages import (
+    CloseReason,
+    Endpoint,
+    Introduced,
+    Introduction,
+    Notice,
+    Person,
+    Presence,
+    Profile,
+    Status,
+    Visibility,
+)
+from wire.names import NameKey
+from wire.tickets import Ticket
+
+MAX_INTRODUCED = 10_000  # people whose endpoints one session may have learned
+
+_PUBLIC = {
+    Visibility.ONLINE: Status.ONLINE,
+    Visibility.AWAY: Status.AWAY,
+    Visibility.BUSY: Status.BUSY,
+}
+
+
+@dataclass(slots=True)
+class Session:
+    """Somebody who is logged in."""
+
+    id: SessionId
+    account: Account
+    address: str
+    """Where the connection comes from, an IP address."""
+    since: float
+    """When the session began, seconds since the epoch."""
+    status_since: float
+    """When its visible status began."""
+    endpoints: tuple[Endpoint, ...] = ()
+    watching: set[NameKey] = field(default_factory=set)
+    introduced: set[NameKey] = field(default_factory=set)
+    introduction_credit: float = 0.0
+    credit_at: float = 0.0
+
+
+class Directory:
+    """Who is there."""
+
+    def __init__(
+        self, sign: Callable[[Ticket], bytes], *, open_addresses: bool, introductions_per_minute: int
+    ) -> None:
+        self._sign = sign
+        self._open_addresses = open_addresses
+        self._introductions = introductions_per_minute
+        self._sessions: dict[SessionId, Session] = {}
+        self._by_key: dict[NameKey, Session] = {}
+        self._watchers: dict[NameKey, set[SessionId]] = {}
+        self._numbers = count(1)
+
+    # --- who is there -----------------------------------------------------------------------------------
+
+    def sessions(self) -> list[Session]:
+        """Everybody who is logged in, by name."""
+        return [self._by_key[key] for key in sorted(self._by_key)]
+
+    def session(self, session_id: SessionId) -> Session | None:
+        """One session."""
+        return self._sessions.get(session_id)
+
+    def session_of(self, key: NameKey) -> Session | None:
+        """The session of a name, seen by everybody or not: for the operator and the account itself."""
+        return self._by_key.get(key)
+
+    def status_for(self, asker: NameKey, key: NameKey) -> Status:
+        """What somebody looks like to somebody. This is the only place that decides it."""
+        session = self._by_key.get(key)
+        if session is None:
+            return Status.OFFLINE
+        account = session.account
+        if account.visibility is Visibility.CONTACTS:
+            return Status.ONLINE if asker == key or asker in account.allowed else Status.OFFLINE
+        return _PUBLIC.get(account.visibility, Status.OFFLINE)
+
+    def visible(self, asker: NameKey, key: NameKey) -> Account | None:
+        """The account of somebody whom the asker sees; None means: ask the store, as for somebody offline."""
+        session = self._by_key.get(key)
+        visible = session is not None and self.status_for(asker, key) is not Status.OFFLINE
+        return session.account if session is not None and visible else None
+
+    def person(self, asker: NameKey, account: Account) -> Person:
+        """One line of `list`."""
+        return Person(account.name, self.status_for(asker, account.key))
+
+    def people_there(self, asker: NameKey, status: Status, pattern: str, after: NameKey) -> Iterable[Person]:
+        """Everybody whom the asker sees with a status, by name; for any status but offline."""
+        glob = pattern if "*" in pattern or "?" in pattern else pattern + "*"
+        for key in sorted(key for key in self._by_key if key > after and fnmatchcase(key, glob)):
+            if self.status_for(asker, key) is status:
+                yield self.person(asker, self._by_key[key].account)
+
+    def profile(self, asker: Session, account: Account) -> Profile:
+        """What `whois` tells; the account must come from the store unless `visible` gave it."""
+        status = self.status_for(asker.account.key, account.key)
+        session = self._by_key.get(account.key) if status is not Status.OFFLINE else None
+        known = self._open_addresses or account.key in asker.introduced or account.key == asker.account.key
+        endpoints = session.endpoints if session else ()
+        return Profile(
+            account.name,
+            status,
+            session.status_since if session else account.last_seen,
+            account.created,
+            account.fingerprint,
+            endpoints if known else None,
+        )
+
+    # --- sessions ---------------------------------------------------------------------------------------
+
+    def open(
+        self, account: Account, address: str, endpoints: tuple[Endpoint, ...], now: float
+    ) -> tuple[SessionId, list[Effect]]:
+        """Begins a session; an older one of the account ends."""
+        session = Session(SessionId(next(self._numbers)), account, address, now, now, endpoints)
+        session.introduction_credit, session.credit_at = float(self._introductions), now
+        effects: list[Effect] = []
+        old = self._by_key.get(account.key)
+        if old is not None:
+            text = f"Somebody logged in as {account.name} from {address}."
+            effects.append(Close(old.id, CloseReason.REPLACED, text))
+            session.status_since = old.status_since
+
+        def change() -> None:
+            if old is not None:
+                self._drop(old)
+            self._sessions[session.id] = self._by_key[account.key] = session
+
+        effects += self._changing(account.key, change)
+        return session.id, [*effects, Happened(now, "login", account.name, address)]
+
+    def close(self, session_id: SessionId, now: float, why: str) -> list[Effect]:
+        """A session is over: logged out, closed, or vanished."""
+        session = self._sessions.get(session_id)
+        if session is None:
+            return []
+        effects = self._changing(session.account.key, lambda: self._drop(session))
+        if session.account.visibility in _PUBLIC:
+            effects.append(KeepLastSeen(session.account.id, now))
+        return [*effects, Happened(now, "logout", session.account.name, why)]
+
+    def kick(self, key: NameKey, reason: str, now: float) -> list[Effect]:
+        """Ends somebody's session by the operator's will."""
+        session = self._by_key.get(key)
+        if session is None:
+            return []
+        closing = Close(session.id, CloseReason.KICKED, reason)
+        happened = Happened(now, "kick", session.account.name, reason)
+        return [closing, happened, *self.close(session.id, now, "kicked")]
+
+    def notice(self, text: str) -> list[Effect]:
+        """Words to everybody."""
+        return [Push(session_id, Notice(text)) for session_id in self._sessions]
+
+    def close_all(self, reason: CloseReason, text: str) -> list[Effect]:
+        """Tells everybody that the phone book stops."""
+        return [Close(session_id, reason, text) for session_id in self._sessions]
+
+    # --- what a session asks ----------------------------------------------------------------------------
+
+    def account_changed(self, account: Account) -> None:
+        """An account was written with other fields that nobody sees, such as its password."""
+        session = self._by_key.get(account.key)
+        if session is not None:
+            session.account = account
+
+    def set_visibility(self, session: Session, account: Account, now: float) -> list[Effect]:
+        """The account was written with another visibility."""
+        before = session.account.visibility
+
+        def change() -> None:
+            session.account = account
+            if account.visibility is not before:
+                session.status_since = now
+
+        effects = self._changing(account.key, change)
+        if before in _PUBLIC and account.visibility not in _PUBLIC:
+            effects.append(KeepLastSeen(account.id, now))
+        return [*effects, Happened(now, "visibility", account.name, account.visibility.value)]
+
+    def watch(self, session: Session, accounts: Iterable[Account]) -> list[Person]:
+        """Pushes about these people from now on; their status now. Raises `Refused`."""
+        people = list(accounts)
+        keys = {account.key for account in people}
+        if len(session.watching | keys) > MAX_WATCHED:
+            raise Refused(ErrorCode.TOO_MANY, f"A session may watch {MAX_WATCHED} people at most.")
+        for key in keys:
+            session.watching.add(key)
+            self._watchers.setdefault(key, set()).add(session.id)
+        return [self.person(session.account.key, account) for account in people]
+
+    def unwatch(self, session: Session, keys: Iterable[NameKey]) -> None:
+        """No more pushes about these people."""
+        for key in keys:
+            session.watching.discard(key)
+            self._forget_watcher(key, session.id)
+
+    def introduce(
+        self, caller: Session, account: Account, ticket_id: bytes, now: float
+    ) -> tuple[Introduction, list[Effect]]:
+        """Tells two people of each other, so that one may call the other. Raises `Refused`.
+
+        Somebody who is not visible is refused in the same words as somebody who is not there.
+        """
+        self._spend_credit(caller, now)
+        callee = self._by_key.get(account.key)
+        if callee is None or self.status_for(caller.account.key, account.key) is Status.OFFLINE:
+            raise Refused(ErrorCode.UNAVAILABLE, f"{account.name} is offline.")
+        ticket = Ticket(
+            ticket_id,
+            caller.account.name,
+            caller.account.fingerprint,
+            callee.account.name,
+            callee.account.fingerprint,
+            now + TICKET_LIFE,
+        )
+        signed = self._sign(ticket)
+        for one, other in ((caller, callee), (callee, caller)):
+            if len(one.introduced) < MAX_INTRODUCED:
+                one.introduced.add(other.account.key)
+        to_callee = Introduction(caller.account.name, caller.account.fingerprint, caller.endpoints, signed)
+        to_caller = Introduction(callee.account.name, callee.account.fingerprint, callee.endpoints, signed)
+        happened = Happened(now, "introduction", caller.account.name, callee.account.name)
+        return to_caller, [Push(callee.id, Introduced(to_callee)), happened]
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _changing(self, key: NameKey, change: Callable[[], None]) -> list[Effect]:
+        """Pushes to the watchers of somebody for whom the change makes a difference, and to no others."""
+        watchers = [self._sessions[watcher] for watcher in self._watchers.get(key, ())]
+        before = [self.status_for(watcher.account.key, key) for watcher in watchers]
+        session = self._by_key.get(key)
+        change()
+        session = self._by_key.get(key) or session
+        effects: list[Effect] = []
+        for watcher, status in zip(watchers, before, strict=True):
+            now_seen = self.status_for(watcher.account.key, key)
+            if now_seen is not status and session is not None and watcher.id in self._sessions:
+                effects.append(Push(watcher.id, Presence(session.account.name, now_seen)))
+        return effects
+
+    def _drop(self, session: Session) -> None:
+        del self._sessions[session.id]
+        if self._by_key.get(session.account.key) is session:
+            del self._by_key[session.account.key]
+        for key in session.watching:
+            self._forget_watcher(key, session.id)
+
+    def _forget_watcher(self, key: NameKey, session_id: SessionId) -> None:
+        watchers = self._watchers.get(key)
+        if watchers is not None:
+            watchers.discard(session_id)
+            if not watchers:
+                del self._watchers[key]
+
+    def _spend_credit(self, session: Session, now: float) -> None:
+        """A token bucket that fills by the minute."""
+        rate = self._introductions / 60
+        credit = min(self._introductions, session.introduction_credit + (now - session.credit_at) * rate)
+        session.credit_at = now
+        session.introduction_credit = credit
+        if credit < 1:
+            wait = (1 - credit) / rate
+            raise Refused(
+                ErrorCode.RATE_LIMITED,
+                f"You asked for too many introductions; try again in {wait:.0f} s.",
+                retry_after=wait,
+            )
+        session.introduction_credit = credit - 1

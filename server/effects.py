@@ -1,0 +1,52 @@
+"""What the directory wants done, and what it tells the operator."""
+
+from dataclasses import dataclass
+from typing import NewType
+
+import msgspec
+
+from server.accounts import AccountId
+from wire.messages import CloseReason, Message
+
+SessionId = NewType("SessionId", int)
+"""Numbers the sessions of one run of the phone book."""
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Send a notification to a session."""
+
+    session: SessionId
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Tell a session why it ends, and end its connection."""
+
+    session: SessionId
+    reason: CloseReason
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepLastSeen:
+    """Write when an account was last visible to everybody."""
+
+    account_id: AccountId
+    when: float
+    """Seconds since the epoch."""
+
+
+class Happened(msgspec.Struct, frozen=True):
+    """One line of the operator's `watch`."""
+
+    when: float
+    """Seconds since the epoch."""
+    what: str
+    """A word such as `login`, `logout`, `signup`, `login-failed`, `kick`, `introduction`."""
+    name: str
+    detail: str = ""
+
+
+Effect = Push | Close | KeepLastSeen | Happened

@@ -1,0 +1,82 @@
+"""A phone book on a thread of its own inside this process: for the console, the demo and tests."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from server.phonebook import PhoneBookServer
+from server.settings import ServerSettings
+from wire.certificates import show_fingerprint
+
+T = TypeVar("T")
+
+ANSWER_PATIENCE = 15.0  # seconds for the phone book to answer its operator
+
+
+class EmbeddedPhoneBook:
+    """A running phone book; a context manager that stops it."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        """Starts it. Raises what `PhoneBookServer` raises."""
+        self._loop = new_event_loop()
+        self.server = PhoneBookServer(settings)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="phone-book", daemon=True)
+        self._thread.start()
+        try:
+            self.call(self.server.start())
+        except BaseException:
+            self.call(self._close())
+            self._end()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not been stopped."""
+        return self._thread.is_alive()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """IP address that others can use, and port."""
+        return self.server.address
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint that shells pin, as it is shown."""
+        return show_fingerprint(self.server.fingerprint)
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs a coroutine on the phone book's thread and waits for its result."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(ANSWER_PATIENCE)
+
+    def stop(self, text: str = "The phone book stops.") -> None:
+        """Tells everybody and ends; a second call does nothing."""
+        if self.running:
+            self.call(self.server.stop(text))
+            self._end()
+
+    async def _close(self) -> None:
+        self.server.close()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(ANSWER_PATIENCE)
+        self._loop.close()
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where it installs, else asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -1,0 +1,33 @@
+"""What keeps the phone book from starting; `str()` is the sentence for the operator.
+
+ServerError
+├── SettingsError      the settings file or an option
+├── DataFolderError    the data folder
+│   └── FolderInUse    another phone book has it open
+├── PortTaken          the address to listen on
+└── NameInUse          an account of that name, or of one that looks like it, exists
+"""
+
+
+class ServerError(Exception):
+    """The base of all errors of the server."""
+
+
+class SettingsError(ServerError):
+    """The settings have something that cannot be."""
+
+
+class DataFolderError(ServerError):
+    """The data folder cannot be used."""
+
+
+class FolderInUse(DataFolderError):
+    """Another phone book has the data folder open."""
+
+
+class PortTaken(ServerError):
+    """The address cannot be listened on."""
+
+
+class NameInUse(ServerError):
+    """An account of that name, or of one that looks like it, exists."""

@@ -1,0 +1,64 @@
+"""The listening socket: one for both address families, TLS 1.3, and the address that others can use."""
+
+import errno
+import socket
+import ssl
+from pathlib import Path
+
+from server.errors import PortTaken, SettingsError
+
+BACKLOG = 1024  # connections that the kernel holds until they are accepted
+_ELSEWHERE = (("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INET6))  # RFC 5737, RFC 3849
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Bound and listening; an empty host means every address of both families.
+
+    Raises `PortTaken`. SO_REUSEADDR lets a restart bind at once, and still refuses a second server.
+    """
+    try:
+        if host:
+            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            return socket.create_server(
+                (str(address[0]), port), family=socket.AddressFamily(family), backlog=BACKLOG
+            )
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+            )
+        return socket.create_server(("", port), backlog=BACKLOG)
+    except OSError as error:
+        where = f"{host or 'every address'} port {port}"
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(
+                f"Something else listens on {where}; stop it, or choose another with --listen."
+            ) from None
+        reason = (error.strerror or str(error)).lower()
+        raise PortTaken(f"The server cannot listen on {where}: {reason}.") from None
+
+
+def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
+    """TLS 1.3 with this certificate. Raises `SettingsError` where the files do not fit."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"The certificate {certificate} cannot be used: {error}.") from None
+    return context
+
+
+def usable_address(bound: socket.socket) -> str:
+    """The IP address that others can use to reach a listening socket."""
+    host = str(bound.getsockname()[0]).removeprefix("::ffff:")
+    if host not in ("::", "0.0.0.0"):  # noqa: S104
+        return host
+    for elsewhere, family in _ELSEWHERE:
+        # Connecting a UDP socket sends nothing; it only asks which address the way out would use.
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((elsewhere, 9))
+                return str(probe.getsockname()[0])
+        except OSError:
+            continue
+    return "127.0.0.1"

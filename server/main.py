@@ -1,0 +1,87 @@
+"""`parley-server`: options, start, and the way out."""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import wire
+
+EXIT_USER, EXIT_USAGE, EXIT_NETWORK = 1, 2, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the phone book; the exit code."""
+    options = _parser().parse_args(arguments)
+    # The rest is imported when it is known to be needed: --version and --help answer at once.
+    import msgspec
+
+    from server.errors import PortTaken, ServerError
+    from server.settings import data_folder, load
+
+    try:
+        settings = load(options.settings)
+        changes = {key: getattr(options, key) for key in ("listen", "data") if getattr(options, key)}
+        settings = msgspec.structs.replace(settings, **changes)
+        _log_to(None if options.headless else data_folder(settings) / "server.log", settings.log_level)
+        from server.embedded import EmbeddedPhoneBook
+
+        book = EmbeddedPhoneBook(settings)
+    except ServerError as error:
+        print(f"parley-server: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_NETWORK if isinstance(error, PortTaken) else EXIT_USER
+    host, port = book.address
+    shown = f"[{host}]" if ":" in host else host
+    print(f"Listening on {shown}:{port}\nKey fingerprint {book.fingerprint}", flush=True)  # noqa: T201
+    if options.headless:
+        return _serve(book.stop)
+    from server.console import run_console
+
+    return run_console(book)
+
+
+def _serve(stop: Callable[[], None]) -> int:
+    """Waits for SIGTERM or Ctrl-C, then tells everybody and stops."""
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    while not ended.wait(1.0):  # a wait without end would hold the signal back
+        pass
+    stop()
+    return 0
+
+
+def _log_to(file: Path | None, level: str) -> None:
+    """One event a line, key=value: to stderr for a service, into the data folder beside a console."""
+    handler: logging.Handler = logging.StreamHandler()
+    if file is not None:
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handler = logging.FileHandler(file, encoding="utf-8")
+        except OSError:
+            handler = logging.NullHandler()  # the data folder is judged, with its reason, right after this
+    handler.setFormatter(logging.Formatter("%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="parley-server", description="The phone book of Parley, with its admin console."
+    )
+    parser.add_argument("--version", action="version", version=f"parley-server {wire.VERSION}")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="settings file (TOML)")
+    parser.add_argument("--data", metavar="DIR", help="folder of accounts and keys")
+    parser.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        help=f"where to listen (0.0.0.0:{wire.DEFAULT_PORT}); port 0 picks one",
+    )
+    parser.add_argument("--headless", action="store_true", help="no console; for a service")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

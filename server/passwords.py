@@ -1,0 +1,69 @@
+"""Password hashes: Argon2id (RFC 9106) on a small pool of threads, with a bound on who may wait."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from argon2 import PasswordHasher, exceptions
+
+from server.settings import ServerSettings
+from wire.errors import ErrorCode, Refused
+from wire.limits import MAX_PASSWORD, MIN_PASSWORD
+
+T = TypeVar("T")
+
+BUSY_RETRY = 2.0  # seconds after which a login that found the queue full may try again
+
+
+class Passwords:
+    """Makes and checks hashes off the event loop."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._hasher = PasswordHasher(
+            settings.argon2_time, settings.argon2_memory_kib, settings.argon2_parallelism
+        )
+        self._pool = ThreadPoolExecutor(settings.hash_threads, "argon2")
+        self._limit = settings.hash_queue + settings.hash_threads
+        self._nobody = self._hasher.hash("the password of no account")
+        self.waiting = 0
+        """Hashes that run or wait."""
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def hash(self, password: str) -> str:
+        """The hash of a new password. Raises `Refused` for one that may not be, or when too many wait."""
+        if len(password) < MIN_PASSWORD:
+            raise Refused(ErrorCode.BAD_PASSWORD, f"A password needs {MIN_PASSWORD} characters or more.")
+        if len(password.encode(errors="surrogatepass")) > MAX_PASSWORD:
+            raise Refused(ErrorCode.BAD_PASSWORD, f"A password has {MAX_PASSWORD} bytes at most.")
+        return await self._run(lambda: self._hasher.hash(password))
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Whether the password is right; without an account it costs the same and is not."""
+
+        def check() -> bool:
+            try:
+                self._hasher.verify(password_hash or self._nobody, password)
+            except (exceptions.VerifyMismatchError, exceptions.InvalidHashError):
+                return False
+            return password_hash is not None
+
+        return await self._run(check)
+
+    def outdated(self, password_hash: str) -> bool:
+        """Whether the hash was made with other parameters than the settings' now."""
+        return self._hasher.check_needs_rehash(password_hash)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self.waiting >= self._limit:
+            raise Refused(
+                ErrorCode.BUSY, "Too many people log in at this moment; try again.", retry_after=BUSY_RETRY
+            )
+        self.waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self.waiting -= 1

@@ -1,0 +1,336 @@
+"""What each request does: it asks the directory and the store, and answers. No socket here.
+
+What needs neither disk nor hash is answered at once; the rest is a coroutine, which the connection awaits
+before it looks at the next request.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from time import monotonic, time
+from typing import Any
+
+import wire
+from server.accounts import Account, AccountId, AccountStore
+from server.directory import Directory, Session
+from server.effects import Effect, Happened, SessionId
+from server.errors import NameInUse
+from server.passwords import Passwords
+from server.settings import ServerSettings
+from server.tokens import TokenMint
+from wire import messages
+from wire.certificates import check_certificate, fingerprint
+from wire.errors import BadName, ErrorCode, Refused
+from wire.limits import PAGE
+from wire.messages import Message, Status, Visibility
+from wire.names import check_name, name_key, skeleton
+from wire.tickets import TICKET_ID_BYTES
+
+Answer = Message | Coroutine[Any, Any, Message]
+MAX_PAGES = 50  # pages of accounts that one `list` by status may look through
+
+
+@dataclass(slots=True)
+class Client:
+    """One connection, as far as requests are concerned."""
+
+    address: str
+    """IP address."""
+    greeted: bool = False
+    version: str = ""
+    session_id: SessionId | None = None
+    credit: float = 0.0
+    credit_at: float = 0.0
+
+
+class Service:
+    """Answers requests; `perform` carries effects out."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        directory: Directory,
+        accounts: AccountStore,
+        passwords: Passwords,
+        mint: TokenMint,
+        *,
+        ticket_key: bytes,
+        perform: Callable[[list[Effect]], None],
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._accounts = accounts
+        self._passwords = passwords
+        self._mint = mint
+        self._ticket_key = ticket_key
+        self._perform = perform
+        self.requests = 0
+        self.registration_open = settings.registration == "open"
+
+    def answer(self, client: Client, request: Message) -> Answer:
+        """The reply to a request, or a coroutine of it. Raises `Refused`, as the coroutine may."""
+        self.requests += 1
+        self._spend_credit(client)
+        if not client.greeted and not isinstance(request, messages.Hello):
+            raise Refused(ErrorCode.HELLO_FIRST, "The first request of a connection is hello.")
+        match request:
+            case messages.Hello():
+                return self._hello(client, request)
+            case messages.Ping():
+                return messages.Done()
+            case messages.Signup():
+                return self._signup(client, request)
+            case messages.Login():
+                return self._login(client, request)
+            case messages.Resume():
+                return self._resume(client, request)
+        session = self._session(client)
+        match request:
+            case messages.Whois():
+                return self._whois(session, request)
+            case messages.ListPeople():
+                return self._list(session, request)
+            case messages.Introduce():
+                return self._introduce(session, request)
+            case messages.Watch():
+                return self._watch(session, request)
+            case messages.Unwatch(names):
+                self._directory.unwatch(session, [name_key(name) for name in names])
+                return messages.Done()
+            case messages.SetEndpoints(endpoints):
+                session.endpoints = endpoints
+                return messages.Done()
+            case messages.SetVisibility():
+                return self._set_visibility(session, request)
+            case messages.Passwd():
+                return self._passwd(session, request)
+            case messages.Logout():
+                return self._logout(client, session)
+            case _:
+                raise Refused(ErrorCode.METHOD_NOT_FOUND, "There is no such request.")
+
+    # --- before login -----------------------------------------------------------------------------------
+
+    def _hello(self, client: Client, request: messages.Hello) -> Message:
+        if request.major != wire.PROTOCOL_MAJOR:
+            raise Refused(
+                ErrorCode.VERSION_MISMATCH,
+                f"This phone book speaks protocol {wire.PROTOCOL_MAJOR}.{wire.PROTOCOL_MINOR}, your shell "
+                f"{request.major}.{request.minor}; update the older of the two.",
+            )
+        client.greeted, client.version = True, request.client
+        return messages.Welcome(
+            wire.PROTOCOL_MAJOR,
+            wire.PROTOCOL_MINOR,
+            f"parley-server/{wire.VERSION}",
+            time(),
+            self._ticket_key,
+        )
+
+    async def _signup(self, client: Client, request: messages.Signup) -> Message:
+        self._refuse_second_login(client)
+        if not self.registration_open:
+            raise Refused(
+                ErrorCode.REGISTRATION_CLOSED, "This phone book takes no sign-ups; ask its operator."
+            )
+        check_fingerprint = _fingerprint(request.certificate)
+        try:
+            name = await asyncio.to_thread(_checked_name, request.name)
+        except BadName as error:
+            raise Refused(ErrorCode.BAD_NAME, str(error)) from None
+        taken = f"The name {name} is taken, or looks like one that is; choose another."
+        if await self._accounts.find(name_key(name)) is not None:
+            raise Refused(ErrorCode.NAME_TAKEN, taken)
+        password_hash = await self._passwords.hash(request.password)
+        now = time()
+        try:
+            account = await self._accounts.create(
+                Account(
+                    AccountId(0), name_key(name), name, password_hash, now, check_fingerprint, last_seen=now
+                )
+            )
+        except NameInUse:
+            raise Refused(ErrorCode.NAME_TAKEN, taken) from None
+        self._perform([Happened(now, "signup", account.name, client.address)])
+        return await self._begin(client, account, request.endpoints)
+
+    async def _login(self, client: Client, request: messages.Login) -> Message:
+        self._refuse_second_login(client)
+        key_fingerprint = _fingerprint(request.certificate)
+        account = await self._accounts.find(name_key(request.name))
+        right = await self._passwords.verify(account.password_hash if account else None, request.password)
+        if account is None or not right:
+            self._perform([Happened(time(), "login-failed", request.name, client.address)])
+            raise Refused(ErrorCode.WRONG_CREDENTIALS, "The name or the password is not right.")
+        changes: dict[str, Any] = {"fingerprint": key_fingerprint}
+        if self._passwords.outdated(account.password_hash):
+            changes["password_hash"] = await self._passwords.hash(request.password)
+        latest = await self._accounts.get(account.id)
+        if latest is None or latest.password_hash != account.password_hash:
+            raise Refused(ErrorCode.WRONG_CREDENTIALS, "The password was changed at this moment.")
+        return await self._begin(client, account, request.endpoints, **changes)
+
+    async def _resume(self, client: Client, request: messages.Resume) -> Message:
+        self._refuse_second_login(client)
+        claim = self._mint.check(request.token, time())
+        account = await self._accounts.get(AccountId(claim.account_id)) if claim else None
+        if claim is None or account is None or account.epoch != claim.epoch:
+            raise Refused(ErrorCode.RESUME_REFUSED, "That session is over.")
+        return self._enter(client, account, request.endpoints)
+
+    async def _begin(
+        self,
+        client: Client,
+        account: Account,
+        endpoints: tuple[messages.Endpoint, ...],
+        **changes: Any,
+    ) -> Message:
+        """A session of a new epoch: resume tokens of older ones no longer hold."""
+        account = await self._accounts.update(account.id, new_epoch=True, **changes)
+        return self._enter(client, account, endpoints)
+
+    def _enter(self, client: Client, account: Account, endpoints: tuple[messages.Endpoint, ...]) -> Message:
+        session_id, effects = self._directory.open(account, client.address, endpoints, time())
+        client.session_id = session_id
+        self._perform(effects)
+        return self._session_reply(account, client)
+
+    def _session_reply(self, account: Account, client: Client) -> messages.Session:
+        token = self._mint.make(account.id, account.epoch, time())
+        return messages.Session(account.name, token, account.visibility, client.address)
+
+    # --- after login ------------------------------------------------------------------------------------
+
+    def _whois(self, session: Session, request: messages.Whois) -> Answer:
+        visible = self._directory.visible(session.account.key, name_key(request.name))
+        if visible is not None:
+            return self._directory.profile(session, visible)
+
+        async def stored() -> Message:
+            return self._directory.profile(session, await self._stored(request.name))
+
+        return stored()
+
+    async def _list(self, session: Session, request: messages.ListPeople) -> Message:
+        asker, after, pattern = session.account.key, name_key(request.after), name_key(request.pattern)
+        people: list[messages.Person] = []
+        if request.status not in (None, Status.OFFLINE):
+            for person in self._directory.people_there(asker, request.status, pattern, after):
+                if len(people) == PAGE:
+                    return messages.People(tuple(people), more=True)
+                people.append(person)
+            return messages.People(tuple(people))
+        for _ in range(MAX_PAGES):
+            page = await self._accounts.page(after, pattern, PAGE + 1)
+            for account in page[:PAGE]:
+                person = self._directory.person(asker, account)
+                if request.status is None or person.status is request.status:
+                    people.append(person)
+            if people or len(page) <= PAGE:
+                return messages.People(tuple(people), more=len(page) > PAGE)
+            after = page[PAGE - 1].key
+        return messages.People(())
+
+    async def _introduce(self, session: Session, request: messages.Introduce) -> Message:
+        account = self._directory.visible(session.account.key, name_key(request.name))
+        if account is None:
+            account = await self._stored(request.name)
+        if account.key == session.account.key:
+            raise Refused(ErrorCode.UNAVAILABLE, "That is you.")
+        ticket_id = secrets.token_bytes(TICKET_ID_BYTES)
+        introduction, effects = self._directory.introduce(session, account, ticket_id, time())
+        self._perform(effects)
+        return introduction
+
+    async def _watch(self, session: Session, request: messages.Watch) -> Message:
+        found = [await self._accounts.find(name_key(name)) for name in request.names]
+        people = self._directory.watch(session, [account for account in found if account is not None])
+        return messages.Statuses(tuple(people))
+
+    async def _set_visibility(self, session: Session, request: messages.SetVisibility) -> Message:
+        allowed = (
+            tuple(sorted({name_key(name) for name in request.allowed}))
+            if request.visibility is Visibility.CONTACTS
+            else ()
+        )
+        now = time()
+        account = await self._accounts.update(
+            session.account.id, visibility=request.visibility, allowed=allowed
+        )
+        self._perform(self._directory.set_visibility(session, account, now))
+        return messages.Done()
+
+    async def _passwd(self, session: Session, request: messages.Passwd) -> Message:
+        account = await self._own(session)
+        if not await self._passwords.verify(account.password_hash, request.old):
+            raise Refused(ErrorCode.WRONG_CREDENTIALS, "The old password is not right.")
+        password_hash = await self._passwords.hash(request.new)
+        account = await self._accounts.update(account.id, new_epoch=True, password_hash=password_hash)
+        self._directory.account_changed(account)
+        self._perform([Happened(time(), "passwd", account.name, session.address)])
+        return messages.NewToken(self._mint.make(account.id, account.epoch, time()))
+
+    async def _logout(self, client: Client, session: Session) -> Message:
+        client.session_id = None
+        self._perform(self._directory.close(session.id, time(), "logged out"))
+        await self._accounts.update(session.account.id, new_epoch=True)
+        return messages.Done()
+
+    # --- for the operator -------------------------------------------------------------------------------
+
+    async def kick(self, name: str, reason: str) -> bool:
+        """Ends somebody's session and its resume token; whether there was one. Raises `Refused`."""
+        account = await self._stored(name)
+        await self._accounts.update(account.id, new_epoch=True)
+        effects = self._directory.kick(account.key, reason, time())
+        self._perform(effects)
+        return bool(effects)
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    async def _stored(self, name: str) -> Account:
+        account = await self._accounts.find(name_key(name))
+        if account is None:
+            raise Refused(ErrorCode.UNKNOWN_NAME, f"There is no account {name}.")
+        return account
+
+    async def _own(self, session: Session) -> Account:
+        """The account as it is stored now: other changes of it may have come between."""
+        return await self._accounts.get(session.account.id) or session.account
+
+    def _session(self, client: Client) -> Session:
+        session = self._directory.session(client.session_id) if client.session_id else None
+        if session is None:
+            raise Refused(ErrorCode.LOGIN_REQUIRED, "Log in first.")
+        return session
+
+    def _refuse_second_login(self, client: Client) -> None:
+        if client.session_id is not None and self._directory.session(client.session_id) is not None:
+            raise Refused(ErrorCode.ALREADY_LOGGED_IN, "This connection is logged in; log out first.")
+
+    def _spend_credit(self, client: Client) -> None:
+        """A token bucket of one second's worth of requests."""
+        rate, now = self._settings.requests_per_second, monotonic()
+        client.credit = min(rate, client.credit + (now - client.credit_at) * rate)
+        client.credit_at = now
+        if client.credit < 1:
+            raise Refused(ErrorCode.RATE_LIMITED, "Too many requests; go slower.", retry_after=1 / rate)
+        client.credit -= 1
+
+
+def _checked_name(name: str) -> str:
+    """Off the event loop: the first look at the tables of look-alikes takes 100 ms."""
+    checked = check_name(name)
+    skeleton(checked)
+    return checked
+
+
+def _fingerprint(certificate: bytes) -> bytes:
+    try:
+        check_certificate(certificate)
+    except ValueError:
+        raise Refused(
+            ErrorCode.BAD_CERTIFICATE, "The identity certificate must be X.509 with a P-256 key."
+        ) from None
+    return fingerprint(certificate)

@@ -1,0 +1,88 @@
+"""The `[server]` section of a settings file. What a person wrote there is read, never written."""
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from server.errors import SettingsError
+from wire import DEFAULT_PORT
+
+SECTIONS = ("server", "shell")
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Every key with its default; `settings.toml` says what each is for."""
+
+    listen: str = f"0.0.0.0:{DEFAULT_PORT}"  # others must reach it
+    data: str = ""
+    registration: Literal["open", "closed"] = "open"
+    addresses: Literal["introduced", "members"] = "introduced"
+    tls_certificate: str = ""
+    tls_key: str = ""
+    argon2_time: Positive = 2
+    argon2_memory_kib: Annotated[int, Meta(ge=8)] = 19_456
+    argon2_parallelism: Positive = 1
+    hash_threads: Positive = 2
+    hash_queue: Positive = 64
+    max_connections: Positive = 10_000
+    login_seconds: Positive = 20
+    introductions_per_minute: Positive = 120
+    requests_per_second: Positive = 20_000
+    send_buffer_kib: Positive = 256
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def load(path: Path | None) -> ServerSettings:
+    """The settings in a file; the defaults where none is named.
+
+    Raises `SettingsError` with the file, the key and the nearest right one.
+    """
+    if path is None:
+        return ServerSettings()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        section = document.get("server", {})
+        keys = ServerSettings.__struct_fields__
+        _refuse_unknown(path, "section", set(document) - set(SECTIONS), SECTIONS)
+        _refuse_unknown(path, "key in [server]", set(section) - set(keys), keys)
+        return msgspec.convert(section, ServerSettings)
+    except OSError as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {path} is not TOML: {error}.") from None
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{path}, [server]: {error}.") from None
+
+
+def data_folder(settings: ServerSettings) -> Path:
+    """Where accounts and keys rest: `data`, or the XDG data home (XDG Base Directory 0.8)."""
+    if settings.data:
+        return Path(settings.data).expanduser()
+    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "parley-server"
+
+
+def listen_address(listen: str) -> tuple[str, int]:
+    """`HOST:PORT`, `[V6]:PORT` or `:PORT` as a pair; an empty host means every address.
+
+    Raises `SettingsError`.
+    """
+    host, colon, port = listen.rpartition(":")
+    host = host.strip("[]")
+    if not colon or not port.isdecimal() or int(port) >= 2**16:
+        raise SettingsError(
+            f"{listen!r} is no address to listen on; write HOST:PORT, as 0.0.0.0:{DEFAULT_PORT}."
+        )
+    return ("" if host in ("0.0.0.0", "::") else host), int(port)  # noqa: S104
+
+
+def _refuse_unknown(path: Path, what: str, unknown: set[str], known: tuple[str, ...]) -> None:
+    for key in sorted(unknown):
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known)}."
+        raise SettingsError(f"{path}: there is no {what} {key!r}. {hint}")

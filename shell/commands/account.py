@@ -1,0 +1,197 @@
+"""Commands about oneself: sign-up, login, password, visibility."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from shell import letters
+from shell.kit.command import Command, Outcome, Parser, Said
+from shell.kit.errors import CommandError
+from shell.kit.tables import table
+from shell.kit.theme import marked
+from wire.display import safe
+from wire.messages import Visibility
+
+if TYPE_CHECKING:
+    from shell.app import Shell
+
+TOPIC = "Account"
+VISIBILITIES = tuple(visibility.value for visibility in Visibility)
+LOGIN_PATIENCE = 60.0  # seconds; many may log in at once, each with a costly hash
+
+
+class LoggedIn(Outcome, frozen=True):
+    """Who is logged in, and what waited."""
+
+    name: str
+    phone_book: str
+    unread: dict[str, int]
+    requests: list[str]
+    queued: int
+    newly_pinned: str | None = None
+    """The phone book's fingerprint, where this was the first time."""
+
+    def render(self, *, plain: bool) -> Text:
+        """A line for each thing that matters now."""
+        lines = [f"You are logged in as {safe(self.name)} at {self.phone_book}."]
+        if self.newly_pinned:
+            lines.append(f"First time here; the phone book's key is now pinned: {self.newly_pinned}")
+        lines += [f"{count} unread from {safe(name)}." for name, count in self.unread.items()]
+        if self.requests:
+            lines.append(f"Waiting for your answer: {', '.join(map(safe, self.requests))} (see requests).")
+        if self.queued:
+            lines.append(f"{self.queued} of your messages wait to be delivered.")
+        return Text("\n".join(lines))
+
+
+class State(Outcome, frozen=True):
+    """What `status` shows."""
+
+    user: str | None
+    visibility: str | None
+    phone_book: str
+    connected: bool
+    udp_port: int | None
+    unread: dict[str, int]
+    requests: list[str]
+    queued: int
+    lines: dict[str, str]
+    """Name: address of the other shell."""
+
+    def render(self, *, plain: bool) -> Table:
+        """One row for each."""
+        rows = [
+            ("user", safe(self.user) if self.user else "not logged in"),
+            ("visibility", marked(self.visibility, plain=plain) if self.visibility else "-"),
+            ("phone book", f"{self.phone_book} ({'connected' if self.connected else 'not connected'})"),
+            ("UDP port", str(self.udp_port or "-")),
+            ("unread", _counts(self.unread)),
+            ("requests", ", ".join(map(safe, self.requests)) or "none"),
+            ("queued", f"{self.queued} messages"),
+            ("lines", ", ".join(f"{safe(name)} at {where}" for name, where in self.lines.items()) or "none"),
+        ]
+        return table(("what", "now"), rows, plain=plain)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{safe(name)} ({count})" for name, count in counts.items()) or "none"
+
+
+def signup(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+    """Asks for the password twice where a person types it."""
+    password = app.read_password("Password: ", arguments.password_file)
+    if app.interactive and arguments.password_file is None:
+        again = app.ask_secret("Again: ")
+        if again != password:
+            raise CommandError("The two passwords differ; nothing was done.")
+    app.call(app.messenger.signup(arguments.name, password), LOGIN_PATIENCE)
+    return _logged_in(app)
+
+
+def login(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+    """Logs in."""
+    password = app.read_password("Password: ", arguments.password_file)
+    app.call(app.messenger.login(arguments.name, password), LOGIN_PATIENCE)
+    return _logged_in(app)
+
+
+def _logged_in(app: "Shell") -> LoggedIn:
+    messenger = app.messenger
+    core = messenger.line.core
+    unread = app.call(messenger.mailbox.read(letters.unread))
+    names = {contact.key: contact.name for contact in core.contacts()}
+    app.unread = {names.get(key, key): count for key, count in unread}
+    pinned, messenger.book.newly_pinned = messenger.book.newly_pinned, None
+    return LoggedIn(
+        messenger.user or "",
+        messenger.book.address,
+        dict(app.unread),
+        [contact.name for contact, _ in core.requests()],
+        core.undelivered(),
+        pinned,
+    )
+
+
+def logout(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+    """Logs out; what waits stays on disk."""
+    app.call(app.messenger.logout())
+    app.chat_with = None
+    return Said("You are logged out.")
+
+
+def passwd(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+    """Asks for the old password and the new one."""
+    old = app.read_password("Old password: ", arguments.password_file)
+    new = app.read_password("New password: ", arguments.new_password_file)
+    if app.interactive and arguments.new_password_file is None and app.ask_secret("Again: ") != new:
+        raise CommandError("The two new passwords differ; nothing was changed.")
+    app.call(app.messenger.book.passwd(old, new), LOGIN_PATIENCE)
+    return Said("The password is changed; other sessions of this account have ended.")
+
+
+def visibility(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+    """Sets it, or says what it is."""
+    if arguments.visibility is not None:
+        app.call(app.messenger.set_visibility(Visibility(arguments.visibility)))
+    _ = app.messenger.line  # raises where nobody is logged in
+    now = app.messenger.visibility
+    meaning = {
+        Visibility.CONTACTS: " (your contacts see you online, everybody else offline)",
+        Visibility.HIDDEN: " (everybody sees you offline)",
+    }
+    return Said(f"Your visibility is {now.value}{meaning.get(now, '')}.")
+
+
+def status(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+    """All about this shell."""
+    messenger = app.messenger
+    logged_in = messenger.user is not None
+    line = messenger.line if logged_in else None
+    paths = {contact.name: line.path(contact.name) for contact in line.core.contacts()} if line else {}
+    return State(
+        messenger.user,
+        messenger.visibility.value if logged_in else None,
+        messenger.book.address,
+        messenger.book.connected,
+        line.port if line else None,
+        dict(app.unread),
+        [contact.name for contact, _ in line.core.requests()] if line else [],
+        line.core.undelivered() if line else 0,
+        {name: f"{path[0]}:{path[1]}" for name, path in paths.items() if path},
+    )
+
+
+def _enter_arguments(parser: Parser) -> None:
+    from cmd2 import Cmd
+
+    parser.add_argument("name", metavar="NAME", help="the account's name")
+    parser.add_argument(
+        "--password-file", metavar="FILE", help="read the password from a file", completer=Cmd.path_complete
+    )
+
+
+def _passwd_arguments(parser: Parser) -> None:
+    from cmd2 import Cmd
+
+    for flag, whose in (("--password-file", "old"), ("--new-password-file", "new")):
+        parser.add_argument(
+            flag, metavar="FILE", help=f"read the {whose} password from a file", completer=Cmd.path_complete
+        )
+
+
+def _visibility_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "visibility", nargs="?", choices=VISIBILITIES, help="what others see of you; without it, what it is"
+    )
+
+
+COMMANDS: tuple[Command["Shell"], ...] = (
+    Command("signup", TOPIC, "Make an account and log in", signup, _enter_arguments),
+    Command("login", TOPIC, "Log in to your account", login, _enter_arguments),
+    Command("logout", TOPIC, "Log out", logout),
+    Command("passwd", TOPIC, "Change your password", passwd, _passwd_arguments),
+    Command("visibility", TOPIC, "Say who may see you, and as what", visibility, _visibility_arguments),
+    Command("status", TOPIC, "Show who you are, what waits, and which lines are open", status),
+)

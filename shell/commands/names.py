@@ -1,0 +1,60 @@
+"""Completion of names: of everybody with an account, with the status beside each."""
+
+from typing import TYPE_CHECKING
+
+from cmd2 import Completions
+from cmd2.completion import CompletionItem
+
+from shell.kit.command import Parser
+from shell.kit.theme import marked
+from wire.messages import Status
+from wire.names import name_key
+
+if TYPE_CHECKING:
+    from shell.app import Shell
+
+MAX_COMPLETED = 100  # names that one Tab offers
+PATIENCE = 1.0  # seconds that a Tab may take
+
+
+def complete_names(app: "Shell", text: str, line: str, begidx: int, endidx: int) -> Completions:
+    """Names that begin with what was typed; those of contacts where the phone book is away."""
+    messenger = app.messenger
+    try:
+        people = app.bridge.call(messenger.people(text, None, MAX_COMPLETED), PATIENCE)
+        found = {person.name: person.status for person in people if person.name != messenger.user}
+    except Exception:
+        contacts = messenger.line.core.contacts() if messenger.user else []
+        found = {
+            contact.name: messenger.statuses.get(contact.key, Status.OFFLINE)
+            for contact in contacts
+            if contact.key.startswith(name_key(text))
+        }
+    return Completions(
+        [
+            CompletionItem(name, text=name, display_meta=marked(status.value, plain=app.plain))
+            for name, status in found.items()
+        ]
+    )
+
+
+def complete_requests(app: "Shell", text: str, line: str, begidx: int, endidx: int) -> Completions:
+    """Names of those who wait for an answer."""
+    waiting = app.messenger.line.core.requests() if app.messenger.user else []
+    return Completions(
+        [
+            CompletionItem(contact.name, text=contact.name, display_meta=f"{count} waiting")
+            for contact, count in waiting
+            if contact.key.startswith(name_key(text))
+        ]
+    )
+
+
+def name_argument(parser: Parser) -> None:
+    """The NAME of most commands."""
+    parser.add_argument("name", metavar="NAME", help="whom", completer=complete_names)
+
+
+def requester_argument(parser: Parser) -> None:
+    """The NAME of commands that answer a request."""
+    parser.add_argument("name", metavar="NAME", help="who asked", completer=complete_requests)

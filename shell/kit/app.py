@@ -1,0 +1,277 @@
+"""The base of both consoles: cmd2 with one line an error, JSON on request, and news above the prompt."""
+
+import contextlib
+import io
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, TextIO
+
+import cmd2
+import msgspec
+from cmd2 import rich_utils
+from cmd2.parsing import Statement
+from rich.console import RenderableType
+from rich.style import Style
+from rich.table import Table
+
+from shell.kit.command import Command, Outcome, Parser, install, verbatim_names
+from shell.kit.errors import CommandError, ExitCode
+from shell.kit.recorder import TRANSCRIPT, Recorder
+from shell.kit.theme import ALARM
+from shell.kit.verbatim import VerbatimParser
+
+log = logging.getLogger(__name__)
+
+MAX_NEWS = 1_000  # announcements that wait while a command runs; beyond, the oldest go
+REFRESH = 1.0  # seconds between redraws of the toolbar while nothing is typed
+PASSWORD_VARIABLE = "PARLEY_PASSWORD"  # noqa: S105
+_LEFT_OUT = ("edit", "run_pyscript", "py", "ipy", "macro", "_relative_run_script")
+
+cmd2.set_default_argument_parser(Parser)
+
+
+class ConsoleApp(cmd2.Cmd):
+    """A console with a table of commands."""
+
+    COMMANDS: ClassVar[Sequence[Command[Any]]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        install(cls, (*cls.COMMANDS, TRANSCRIPT))
+
+    def __init__(
+        self,
+        *,
+        prompt: str,
+        json: bool = False,
+        plain: bool = False,
+        history_file: Path | None = None,
+        shortcuts: dict[str, str] | None = None,
+        stdin: TextIO | None = None,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+    ) -> None:
+        self.stderr = stderr or sys.stderr
+        self.json_output = json
+        self.plain = plain
+        self.exit = ExitCode.DONE
+        """How the last command ended."""
+        self.answers: Callable[[str, bool], str | None] | None = None
+        """Where a transcript answers questions; None for a person."""
+        self.recorder: Recorder | None = None
+        super().__init__(
+            stdin=stdin,
+            stdout=stdout,
+            allow_cli_args=False,
+            enable_bottom_toolbar=not plain,
+            persistent_history_file=_private_file(history_file),
+            refresh_interval=0.0 if plain else REFRESH,
+            shortcuts=shortcuts,
+            suggest_similar_command=True,
+        )
+        self.prompt = prompt
+        commands = (*self.COMMANDS, TRANSCRIPT)
+        self.statement_parser = VerbatimParser(
+            verbatim_names(commands), terminators=(), shortcuts=shortcuts or cmd2.DEFAULT_SHORTCUTS
+        )
+        for name in _LEFT_OUT:
+            setattr(self, f"do_{name}", None)
+        for setting in (
+            "debug",
+            "editor",
+            "traceback_show_locals",
+            "traceback_width",
+            "scripts_add_to_history",
+        ):
+            with contextlib.suppress(KeyError):
+                self.remove_settable(setting)
+        for command in commands:
+            self.aliases.update(dict.fromkeys(command.aliases, command.name))
+        self.default_error = "{} is no command here"
+        if plain or os.environ.get("NO_COLOR"):
+            rich_utils.ALLOW_STYLE = rich_utils.AllowStyle.NEVER
+
+    # --- what a console may change ----------------------------------------------------------------------
+
+    def rewrite(self, line: str) -> str:
+        """A typed line as it is understood; a leading slash before a command is as chat users type it."""
+        stripped = line.lstrip()
+        return stripped[1:] if stripped.startswith("/") and stripped[1:2].isalpha() else line
+
+    def end_of_input(self) -> str:
+        """The line that Ctrl-D stands for."""
+        return "quit"
+
+    def translate(self, error: BaseException) -> CommandError | None:
+        """The sentence for an error of a lower layer; None for one that nobody foresaw."""
+        return error if isinstance(error, CommandError) else None
+
+    # --- what commands use ------------------------------------------------------------------------------
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person sits at a terminal."""
+        return self.answers is None and self.stdin.isatty() and self.stdout.isatty()
+
+    def show(self, outcome: Outcome) -> None:
+        """Prints what a command found or did."""
+        self.exit = outcome.exit_code
+        if self.json_output:
+            for record in outcome.records():
+                self.stdout.write(msgspec.json.encode(record).decode() + "\n")
+            self.stdout.flush()
+            return
+        rendered = outcome.render(plain=self.plain)
+        if rendered is not None:
+            # Tables fit the terminal; sentences are wrapped by it, so that they can be copied whole.
+            self.poutput(rendered, soft_wrap=not isinstance(rendered, Table))
+
+    def report(self, error: CommandError) -> None:
+        """Prints an error as one line on the error stream."""
+        self.exit = error.exit_code
+        if self.json_output:
+            line = msgspec.json.encode({"error": error.code, "message": str(error)}).decode()
+            self.stderr.write(line + "\n")
+            self.stderr.flush()
+        else:
+            self.perror(" ".join(str(error).split()))
+
+    def announce(self, news: RenderableType) -> None:
+        """Shows what arrived by itself above the prompt; thread-safe.
+
+        While a command runs it waits. Without a person at a terminal it is dropped: scripts use `wait`.
+        """
+        if not self.interactive:
+            return
+        with self._alert_condition:
+            while len(self._alert_queue) >= MAX_NEWS:
+                self._alert_queue.popleft()
+        self.add_alert(msg=news)
+
+    def ask(self, question: str) -> str:
+        """Asks the person at the terminal, or the transcript."""
+        return self._ask(question, secret=False)
+
+    def ask_secret(self, question: str) -> str:
+        """Asks without echo; without a terminal the answer comes from `PARLEY_PASSWORD`."""
+        return self._ask(question, secret=True)
+
+    # --- ways to run ------------------------------------------------------------------------------------
+
+    def start_with(self, lines: Sequence[str]) -> None:
+        """Lines that run before the first prompt."""
+        self._startup_commands.extend(lines)
+
+    def run_line(self, line: str) -> bool:
+        """Runs one line; whether it asks to leave."""
+        return self.onecmd_plus_hooks(line, add_to_history=False)
+
+    def run_commands(self, lines: Sequence[str]) -> ExitCode:
+        """Runs lines one after the other, up to the first that fails; how the last one ended."""
+        for line in lines:
+            try:
+                leave = self.onecmd_plus_hooks(line, raise_keyboard_interrupt=True)
+            except KeyboardInterrupt:
+                return ExitCode.INTERRUPTED
+            if leave or self.exit is not ExitCode.DONE:
+                break
+        return self.exit
+
+    def run_pipe(self) -> ExitCode:
+        """Runs the lines of standard input; how the last one that failed ended."""
+        worst = ExitCode.DONE
+        for line in self.stdin:
+            leave = self.run_line(line.rstrip("\r\n"))
+            if self.exit is not ExitCode.DONE:
+                worst = self.exit
+            if leave:
+                break
+        return worst
+
+    def interact(self) -> int:
+        """The prompt, until the person leaves; the exit code."""
+        try:
+            return self.cmdloop()
+        except SystemExit as leaving:
+            return leaving.code if isinstance(leaving.code, int) else ExitCode.USER
+        except (EOFError, OSError, io.UnsupportedOperation):
+            log.info("event=terminal_gone")
+            return ExitCode.DONE
+
+    # --- cmd2 -------------------------------------------------------------------------------------------
+
+    def onecmd_plus_hooks(self, line: str, **options: Any) -> bool:
+        """Runs a typed line."""
+        self.exit = ExitCode.DONE
+        typed = self.end_of_input() if line == "_eof" else line
+        recorder = self.recorder
+        if recorder is not None:
+            recorder.typed(self.visible_prompt, typed)
+        leave = super().onecmd_plus_hooks(self.rewrite(typed), **options)
+        if recorder is not None:
+            recorder.finished()
+        return leave
+
+    def default(self, statement: Statement) -> None:
+        """No such command: one line, with the nearest that there is."""
+        message = f"{statement.command!r} is no command here."
+        nearest = self._suggest_similar_command(statement.command)
+        hint = f" Did you mean {nearest!r}?" if nearest else " Type `help` for the list."
+        self.report(CommandError(message + hint, code="unknown-command", exit_code=ExitCode.USAGE))
+
+    def perror(self, *objects: Any, style: Any = None, **options: Any) -> None:
+        """Prints on this console's own error stream."""
+        if self.exit is ExitCode.DONE:
+            self.exit = ExitCode.USER
+        options.pop("file", None)
+        self.print_to(self.stderr, *objects, style=style if style is not None else _error_style(), **options)
+
+    def pexcept(self, exception: BaseException, **options: Any) -> None:
+        """One line for every error; what nobody foresaw goes into the log with its traceback."""
+        known = self.translate(exception)
+        if known is None:
+            log.error("event=command_fault", exc_info=exception)
+            known = CommandError(
+                f"Something went wrong inside Parley ({type(exception).__name__}); the log has the details.",
+                code="internal-error",
+            )
+        self.report(known)
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _ask(self, question: str, *, secret: bool) -> str:
+        answer = self.answers(question, secret) if self.answers is not None else None
+        if answer is not None and (answer or not secret):
+            return answer
+        if not self.interactive:
+            from_environment = os.environ.get(PASSWORD_VARIABLE) if secret else None
+            if from_environment is not None:
+                return from_environment
+            raise CommandError(
+                f"There is no terminal to ask for {question.rstrip(': ').lower()}; "
+                f"use {PASSWORD_VARIABLE} or --password-file.",
+                code="no-terminal",
+            )
+        try:
+            answer = self.read_secret(question) if secret else self.read_input(question)
+        except (KeyboardInterrupt, EOFError):
+            raise CommandError("Cancelled.", code="cancelled", exit_code=ExitCode.INTERRUPTED) from None
+        if self.recorder is not None:
+            self.recorder.asked(question, "" if secret else answer)
+        return answer
+
+
+def _error_style() -> Style:
+    return ALARM
+
+
+def _private_file(path: Path | None) -> str:
+    """The path as cmd2 wants it, made so that only its owner may read it."""
+    if path is None:
+        return ""
+    with contextlib.suppress(OSError):
+        path.touch(mode=0o600)
+    return str(path)

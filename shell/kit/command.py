@@ -1,0 +1,116 @@
+"""One table of commands drives parsing, help, completion, permission and `--json` of a console."""
+
+import argparse
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, NoReturn, TypeVar
+
+import cmd2
+import msgspec
+from rich.console import RenderableType
+from rich.text import Text
+
+from shell.kit.errors import CommandError, ExitCode
+from shell.kit.verbatim import VerbatimWords
+
+AppT = TypeVar("AppT", bound="cmd2.Cmd")
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a command found or did. Its fields are what `--json` prints."""
+
+    def render(self, *, plain: bool) -> RenderableType | None:
+        """How a person sees it; None for nothing."""
+        raise NotImplementedError
+
+    def records(self) -> Iterable[msgspec.Struct]:
+        """What `--json` prints, one object a line."""
+        return (self,)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What scripts see."""
+        return ExitCode.DONE
+
+
+class Said(Outcome, frozen=True):
+    """A sentence is all there is to say."""
+
+    message: str
+
+    def render(self, *, plain: bool) -> RenderableType:
+        """The sentence."""
+        return Text(self.message)
+
+
+def no_arguments(parser: "Parser") -> None:
+    """For commands that take none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[AppT]):
+    """One command of a console."""
+
+    name: str
+    topic: str
+    """The heading under which help lists it."""
+    summary: str
+    run: Callable[[AppT, argparse.Namespace], Outcome | None]
+    arguments: Callable[["Parser"], None] = no_arguments
+    verbatim: tuple[str, ...] = ()
+    """Names of the arguments of a command whose last one is taken as it was typed, quotes and all; a last
+    name that ends in `?` may be left out."""
+    details: str = ""
+    """What help says after the arguments."""
+    aliases: tuple[str, ...] = ()
+
+
+class Parser(cmd2.Cmd2ArgumentParser):
+    """Says what is wrong in one line instead of a page of usage."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> argparse.Namespace:  # type: ignore[override]
+        """As argparse, except that words taken verbatim are not looked at."""
+        if isinstance(args, VerbatimWords):
+            if args.missing:
+                self.error(f"{args.missing} is missing")
+            return argparse.Namespace(**args.named)
+        parsed = super().parse_args(args, namespace)
+        assert isinstance(parsed, argparse.Namespace)  # noqa: S101 - argparse is untyped here
+        return parsed
+
+    def error(self, message: str) -> NoReturn:
+        """Raises `CommandError` with the nearest right spelling where there is one."""
+        usage = " ".join(self.format_usage().split()).removeprefix("Usage: ")
+        raise CommandError(
+            f"{self.prog}: {message.splitlines()[0]}. Usage: {usage}",
+            code="usage",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def install(app: type[cmd2.Cmd], commands: Iterable[Command[Any]]) -> None:
+    """Gives a console class its `do_` methods."""
+    for command in commands:
+        setattr(app, f"do_{command.name}", _method(command))
+
+
+def verbatim_names(commands: Iterable[Command[Any]]) -> dict[str, tuple[str, ...]]:
+    """The commands that take their last argument as it was typed."""
+    return {command.name: command.verbatim for command in commands if command.verbatim}
+
+
+def _method(command: Command[Any]) -> Callable[..., Any]:
+    def build() -> Parser:
+        parser = Parser(description=command.summary, epilog=command.details or None)
+        command.arguments(parser)
+        return parser
+
+    def run(app: Any, arguments: argparse.Namespace) -> None:
+        outcome = command.run(app, arguments)
+        if outcome is not None:
+            app.show(outcome)
+
+    run.__name__ = run.__qualname__ = f"do_{command.name}"  # cmd2 finds a command's parser by these
+    run.__doc__ = command.summary
+    wrapped: Callable[..., Any] = cmd2.with_category(command.topic)(cmd2.with_argparser(build)(run))
+    return wrapped

@@ -1,0 +1,89 @@
+"""How events look above the prompt. Pure: what others wrote is made safe here and nowhere later."""
+
+from rich.text import Text
+
+from shell.events import (
+    Disconnected,
+    Event,
+    KeyChanged,
+    MessageArrived,
+    MessageProgressed,
+    NoticeArrived,
+    NotTrusted,
+    Reconnected,
+    RequestArrived,
+    SessionEnded,
+    StatusChanged,
+    StorageFailed,
+    Unreached,
+)
+from shell.kit.theme import ALARM, NAME, QUIET, WARNING, marked, style_of
+from shell.kit.times import clock
+from wire.certificates import show_fingerprint
+from wire.display import safe
+from wire.messages import CloseReason
+
+REASONS = {
+    CloseReason.KICKED: "The operator ended your session",
+    CloseReason.REPLACED: "Your session was taken over",
+    CloseReason.PASSWORD_CHANGED: "The password was changed",
+    CloseReason.SHUTDOWN: "The session is over",
+    CloseReason.TOO_SLOW: "The phone book cut a connection that did not read",
+}
+
+
+def message_line(name: str, text: str, written: float, time_format: str) -> Text:
+    """One message: time, writer, words."""
+    return Text.assemble(
+        (clock(written, time_format) + " ", QUIET), (safe(name), NAME), ": ", safe(text, keep_newlines=True)
+    )
+
+
+def news(event: Event, *, time_format: str, plain: bool) -> Text | None:
+    """What the person sees of an event; None for what the toolbar or the command itself tells."""
+    match event:
+        case MessageArrived(name, text, written):
+            return message_line(name, text, written, time_format)
+        case RequestArrived(name, waiting):
+            many = f" ({waiting} messages)" if waiting > 1 else ""
+            return Text.assemble(
+                (safe(name), NAME), f" wants to talk to you{many}: accept, decline or block {safe(name)}"
+            )
+        case MessageProgressed(name, _, "delivered"):
+            return Text(f"Delivered to {safe(name)}.", QUIET)
+        case MessageProgressed(name, _, "refused"):
+            return Text(f"{safe(name)} declined your message.", WARNING)
+        case MessageProgressed():
+            return None
+        case KeyChanged(name, pinned, presented):
+            return Text(
+                f"WARNING: the key of {safe(name)} has changed. Somebody may be between you, or {safe(name)} "
+                f"has a new machine.\n  pinned  {show_fingerprint(pinned)}\n"
+                f"  now     {show_fingerprint(presented)}\n"
+                f"Nothing passes until you check with {safe(name)} and type: accept-key {safe(name)}",
+                ALARM,
+            )
+        case NotTrusted(name):
+            return Text(
+                f"{safe(name)}'s shell does not trust your key (it has pinned another); ask {safe(name)} to "
+                "check it and to type accept-key with your name. Your messages wait.",
+                WARNING,
+            )
+        case Unreached(name, reason):
+            return Text(f"{safe(name)} could not be reached; messages wait. {safe(reason)}", WARNING)
+        case StatusChanged(name, status):
+            shown = marked(status.value, plain=plain)
+            return Text.assemble((safe(name), NAME), " is ", (shown, style_of(status.value)))
+        case NoticeArrived(text):
+            return Text.assemble(("Notice: ", WARNING), safe(text))
+        case SessionEnded(reason, text):
+            detail = f": {safe(text)}" if text else "."
+            return Text(f"{REASONS[reason]}{detail}", WARNING)
+        case Disconnected(reason):
+            return Text(f"{safe(reason)} Trying to come back; talks go on.", WARNING)
+        case Reconnected():
+            return Text("The phone book is back.", QUIET)
+        case StorageFailed(reason):
+            return Text(safe(reason), ALARM)
+        case _:
+            return None
