@@ -126,6 +126,7 @@ class Service:
             f"parley-server/{wire.VERSION}",
             time(),
             self._ticket_key,
+            client.address,
         )
 
     async def _signup(self, client: Client, request: messages.Signup) -> Message:
@@ -194,11 +195,11 @@ class Service:
         session_id, effects = self._directory.open(account, client.address, endpoints, time())
         client.session_id = session_id
         self._perform(effects)
-        return self._session_reply(account, client)
+        return self._session_reply(account)
 
-    def _session_reply(self, account: Account, client: Client) -> messages.Session:
+    def _session_reply(self, account: Account) -> messages.Session:
         token = self._mint.make(account.id, account.epoch, time())
-        return messages.Session(account.name, token, account.visibility, client.address)
+        return messages.Session(account.name, token, account.visibility)
 
     # --- after login ------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
+from shell import letters
 from shell.bridge import Bridge
 from shell.commands import COMMANDS
 from shell.datafolder import DataFolder
@@ -89,6 +90,9 @@ class Shell(ConsoleApp):
         """The person has seen what somebody wrote."""
         for known in [known for known in self.unread if name_key(known) == name_key(name)]:
             del self.unread[known]
+        self.call(
+            self.messenger.mailbox.read(lambda connection: letters.mark_seen(connection, name_key(name)))
+        )
 
     # --- ConsoleApp -------------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from shell.datafolder import AccountFolder, DataFolder
+from shell import letters
+from shell.datafolder import DataFolder
 from shell.errors import AlreadyLoggedIn, NotConnected, NotLoggedIn, UdpPortTaken
 from shell.events import (
     Disconnected,
@@ -68,6 +69,7 @@ class Messenger:
         self._mailbox: Mailbox | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._watched: set[str] = set()
+        self.unread_at_login: list[tuple[NameKey, int]] = []
         self.visibility = Visibility.ONLINE
         self.statuses: dict[NameKey, Status] = {}
         """What was last seen of people; the toolbar and completion look here."""
@@ -180,31 +182,34 @@ class Messenger:
         await self.book.connect()
         folder = self._folder.account(self.book.ticket_key, name_key(name))
         identity = folder.identity(name)
-        await enter(name, password, identity, ())
+        self._line = Line(identity, self, self._tell)
         try:
-            return await self._open_line(folder, identity)
+            await self._bind(self._line)
+            # Whoever waits for this user calls as soon as the session begins: its endpoint goes along.
+            session = await enter(name, password, identity, self._endpoints(self._line))
+            folder.save(identity)
+            self._mailbox = Mailbox(folder.mailbox)
+            self.unread_at_login = await self._mailbox.read(letters.unread)
+            await self._line.start(self._mailbox)
+            self.visibility = session.visibility
+            await self._watch(self._line.core.watched())
         except BaseException:
-            await self.logout()
+            await self._hang_up()
+            await self.book.close()
             raise
+        return session.name
 
-    async def _open_line(self, folder: AccountFolder, identity: Identity) -> str:
-        session = self.book.session
-        if session is None:
-            raise NotLoggedIn("The session ended while it began.")
-        folder.save(identity)
-        self.visibility = session.visibility
-        self._mailbox = Mailbox(folder.mailbox)
-        self._line = Line(identity, self._mailbox, self, self._tell)
+    async def _bind(self, line: Line) -> None:
         try:
-            await self._line.start(self._udp_port)
+            await line.bind(self._udp_port)
         except OSError as error:
             raise UdpPortTaken(
                 f"UDP port {self._udp_port} cannot be used ({(error.strerror or str(error)).lower()}); "
                 "choose another with --port."
             ) from None
-        await self.book.publish(local_endpoints(self._line.port, self.book.local_host, session.observed))
-        await self._watch(self._line.core.watched())
-        return session.name
+
+    def _endpoints(self, line: Line) -> tuple[Endpoint, ...]:
+        return local_endpoints(line.port, self.book.local_host, self.book.observed_host)
 
     async def _hang_up(self) -> None:
         line, self._line = self._line, None
@@ -259,9 +264,8 @@ class Messenger:
     async def _catch_up(self) -> None:
         """What may have changed while the phone book was away: who is there, and where this shell is."""
         with contextlib.suppress(NotConnected, Refused, NotLoggedIn):
-            line, session = self.line, self.book.session
-            if session is not None:
-                await self.book.publish(local_endpoints(line.port, self.book.local_host, session.observed))
+            line = self.line
+            await self.book.publish(self._endpoints(line))
             await self._watch(sorted({*line.core.watched(), *self._watched}))
 
     async def _leave(self) -> None:

@@ -106,6 +106,13 @@ class PhoneBook:
             raise NotConnected("There is no connection to the phone book.")
         return self._connection.local_host
 
+    @property
+    def observed_host(self) -> str:
+        """The IP address that the phone book sees this shell come from."""
+        if self._welcome is None:
+            raise NotConnected("There is no connection to the phone book.")
+        return self._welcome.observed
+
     def now(self) -> float:
         """The phone book's clock, seconds since the epoch: two machines of a lab may differ by hours."""
         return time() + self._clock_offset
@@ -172,7 +179,7 @@ class PhoneBook:
         """Changes the password; other sessions of the account end."""
         session = self._require_session()
         reply = await self.request(Passwd(old, new), NewToken)
-        self.session = Session(session.name, reply.token, session.visibility, session.observed)
+        self.session = Session(session.name, reply.token, session.visibility)
 
     async def publish(self, endpoints: tuple[Endpoint, ...]) -> None:
         """Says where this shell's UDP socket can be reached."""

@@ -122,7 +122,14 @@ class Receipt(Frame, frozen=True, tag="receipt"):
     verdict: Verdict
 
 
-AnyFrame = Proof | Accept | Text | Receipt
+class Bye(Frame, frozen=True, tag="bye"):
+    """The last frame before a line is closed on purpose. QUIC's own close says the same, but whoever gets it
+    waits out the draining period (RFC 9000 §10.2.2) before the connection counts as over."""
+
+    code: int
+
+
+AnyFrame = Proof | Accept | Text | Receipt | Bye
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)

@@ -178,6 +178,8 @@ class Welcome(Message, frozen=True):
     """The phone book's clock, for judging the expiry of introductions."""
     ticket_key: bytes
     """Ed25519 public key (32 bytes, RFC 8032) that signs introductions."""
+    observed: str
+    """The IP address that the phone book sees this connection come from."""
 
 
 class Session(Message, frozen=True):
@@ -188,8 +190,6 @@ class Session(Message, frozen=True):
     token: str
     """For `Resume`; good until logout, the next login, a kick or a password change."""
     visibility: Visibility
-    observed: str
-    """The IP address that the phone book sees this connection come from."""
 
 
 class Done(Message, frozen=True):

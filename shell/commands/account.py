@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from shell import letters
 from shell.kit.command import Command, Outcome, Parser, Said
 from shell.kit.errors import CommandError
 from shell.kit.tables import table
@@ -100,9 +99,8 @@ def login(app: "Shell", arguments: argparse.Namespace) -> Outcome:
 def _logged_in(app: "Shell") -> LoggedIn:
     messenger = app.messenger
     core = messenger.line.core
-    unread = app.call(messenger.mailbox.read(letters.unread))
     names = {contact.key: contact.name for contact in core.contacts()}
-    app.unread = {names.get(key, key): count for key, count in unread}
+    app.unread = {names.get(key, key): count for key, count in messenger.unread_at_login}
     pinned, messenger.book.newly_pinned = messenger.book.newly_pinned, None
     return LoggedIn(
         messenger.user or "",

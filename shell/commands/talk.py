@@ -1,7 +1,6 @@
 """Commands that talk: messages, chats, history."""
 
 import argparse
-import sqlite3
 import sys
 from typing import TYPE_CHECKING
 
@@ -162,12 +161,7 @@ def search(app: "Shell", arguments: argparse.Namespace) -> Outcome:
 
 def _history(app: "Shell", name: str, limit: int) -> Letters | None:
     key = name_key(name)
-
-    def look(connection: sqlite3.Connection) -> list[letters.Letter]:
-        letters.mark_seen(connection, key)
-        return letters.history(connection, key, limit)
-
-    found = app.call(app.messenger.mailbox.read(look))
+    found = app.call(app.messenger.mailbox.read(lambda connection: letters.history(connection, key, limit)))
     app.looked_at(name)
     return _letters(app, found) if found else None
 

@@ -16,6 +16,7 @@ from wire.errors import WireError
 from wire.frames import (
     Accept,
     AnyFrame,
+    Bye,
     Frame,
     LineClose,
     Proof,
@@ -118,6 +119,11 @@ class Channel:
         """Queues a frame."""
         self.quic.send(encode_frame(frame))
 
+    def say_bye(self, code: LineClose) -> None:
+        """Announces the end of an open line; the datagrams must go out before `close`."""
+        if self.open:
+            self.send(Bye(code))
+
     def close(self, code: LineClose, reason: str = "") -> None:
         """Ends the line and tells the other side why."""
         if not self.closed:
@@ -170,6 +176,9 @@ class Channel:
         match self._state, frame:
             case _State.OPEN, Text() | Receipt():
                 return [Arrived(frame)]
+            case _State.OPEN, Bye(code):
+                self.close(LineClose.DONE)
+                return [Closed(_close_code(code), "The other side hung up.")]
             case _State.AWAITING_ACCEPT, Accept() if self._call is not None:
                 ticket = self._call.ticket
                 return self._open(ticket.callee, Fingerprint(ticket.callee_fingerprint))

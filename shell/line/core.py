@@ -30,6 +30,7 @@ from shell.line.effects import (
     ReleaseHeld,
     SendFrames,
     Tell,
+    Waits,
     WatchPresence,
 )
 from shell.line.model import Consent, Contact, Incoming, Kept, MessageId, Outgoing, State
@@ -247,7 +248,7 @@ class LineCore:
         peer.dialing = False
         if offline:
             peer.online = False
-            return []
+            return self._advance(peer, now)
         peer.failures += 1
         peer.retry_at = now + min(MAX_RETRY, 2.0**peer.failures)
         return [Tell(Unreached(peer.contact.name, reason))] if peer.failures == 1 else []
@@ -366,7 +367,11 @@ class LineCore:
             return self._send(peer, now)
         wanted = peer.outbox.undelivered or peer.owes_receipts
         refused = peer.contact.consent is Consent.BLOCKED or peer.contact.presented is not None
-        if not wanted or refused or peer.dialing or peer.online is False or now < peer.retry_at:
+        if not wanted or refused or peer.dialing:
+            return []
+        if peer.online is False:
+            return [Waits(peer.contact.key)]
+        if now < peer.retry_at:
             return []
         peer.dialing = True
         return [Dial(peer.contact.key, peer.contact.name)]

@@ -84,6 +84,13 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """What is written to somebody waits, because they are offline."""
+
+    peer: NameKey
+
+
+@dataclass(frozen=True, slots=True)
 class WatchPresence:
     """Ask the phone book to tell when this person comes and goes."""
 
@@ -98,5 +105,5 @@ class Tell:
 
 
 Keep = KeepOutgoing | KeepIncoming | KeepState | KeepContact | ReleaseHeld | DeclineHeld
-Act = SendFrames | Dial | HangUp | WatchPresence | Tell
+Act = SendFrames | Dial | HangUp | WatchPresence | Waits | Tell
 Effect = Keep | Act

@@ -61,6 +61,7 @@ class UdpEndpoint(asyncio.DatagramProtocol):
         self._invitations: dict[bytes, Invitation] = {}
         self._callers: dict[Address, float] = {}
         self._knocks: dict[bytes, asyncio.Future[tuple[Address, bytes]]] = {}
+        self._transport: asyncio.DatagramTransport | None = None
         self._faults = 0
         self._mapped = False
         self.port = 0
@@ -73,10 +74,11 @@ class UdpEndpoint(asyncio.DatagramProtocol):
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=bound)
 
     def stop(self) -> None:
-        """Ends every line and closes the socket."""
+        """Ends every line and closes the socket, if it was opened."""
         for channel in list(self._lines):
             self.close(channel, LineClose.DONE)
-        self._transport.close()
+        if self._transport is not None:
+            self._transport.close()
 
     def invite(self, ticket: Ticket, signed: bytes) -> None:
         """Lets the caller of a verified ticket knock."""
@@ -116,6 +118,8 @@ class UdpEndpoint(asyncio.DatagramProtocol):
 
     def close(self, channel: Channel, code: LineClose, reason: str = "") -> None:
         """Ends a line; no event follows."""
+        channel.say_bye(code)
+        self._flush(channel)
         channel.close(code, reason)
         self._flush(channel)
         self._forget(channel)
@@ -262,6 +266,8 @@ class UdpEndpoint(asyncio.DatagramProtocol):
             path.patience.cancel()
 
     def _transmit(self, datagram: bytes, address: Address) -> None:
+        if self._transport is None:
+            return
         try:
             self._transport.sendto(datagram, address)
         except OSError as error:  # no route: as good as a lost datagram

@@ -3,8 +3,9 @@
 Everything that happens passes through one queue: a batch of it goes through the core, what is to be kept is
 committed at once, and only then anything is sent or shown.
 
-    line = Line(identity, mailbox, book, tell)
-    await line.start(port=0)
+    line = Line(identity, book, tell)
+    await line.bind(port=0)
+    await line.start(mailbox)
     written = await line.write("bob", "hello")
     print((await line.settled(written, patience=3.0)).state)
 """
@@ -39,6 +40,7 @@ from shell.line.effects import (
     ReleaseHeld,
     SendFrames,
     Tell,
+    Waits,
     WatchPresence,
 )
 from shell.line.endpoint import UdpEndpoint, Unreachable
@@ -56,6 +58,7 @@ T = TypeVar("T")
 
 TICK = 1.0  # seconds between looks at retries and silent lines
 KEEPALIVE = 20.0  # seconds between PINGs on a line; NATs keep UDP mappings for 30 s or more (RFC 4787 §4.3)
+MAX_EARLY = 64  # introductions that may come while the mailbox is read
 MAX_BATCH = 512  # happenings that share one commit
 
 
@@ -95,11 +98,9 @@ class Written:
 class Line:
     """One account's line. All methods are called on the event loop's thread."""
 
-    def __init__(
-        self, identity: Identity, mailbox: Mailbox, book: Introducer, tell: Callable[[Event], None]
-    ) -> None:
+    def __init__(self, identity: Identity, book: Introducer, tell: Callable[[Event], None]) -> None:
         self._identity = identity
-        self._mailbox = mailbox
+        self._mailbox: Mailbox | None = None
         self._book = book
         self._tell = tell
         self._endpoint = UdpEndpoint(identity, self._channel_event)
@@ -107,6 +108,7 @@ class Line:
         self._channels: dict[LineId, Channel] = {}
         self._ids: dict[Channel, LineId] = {}
         self._calls: dict[Channel, str] = {}
+        self._early: deque[Introduction] = deque(maxlen=MAX_EARLY)
         self._numbers = count(1)
         self._inputs: deque[Callable[[], list[Effect]]] = deque()
         self._performing: list[asyncio.Future[None]] = []
@@ -134,9 +136,13 @@ class Line:
         line = self._core.line_of(name)
         return self._endpoint.address(self._channels[line]) if line in self._channels else None
 
-    async def start(self, port: int) -> None:
-        """Reads the mailbox and opens the socket. Raises OSError where the port is taken."""
-        contacts, waiting, held = await self._mailbox.read(
+    async def bind(self, port: int) -> None:
+        """Opens the socket, so that its endpoint can be published. Raises OSError where the port is taken."""
+        await self._endpoint.start(port)
+
+    async def start(self, mailbox: Mailbox) -> None:
+        """Takes up what the mailbox has, and whoever was introduced meanwhile."""
+        contacts, waiting, held = await mailbox.read(
             lambda connection: (
                 letters.contacts(connection),
                 letters.unsettled(connection),
@@ -144,9 +150,12 @@ class Line:
             )
         )
         self._core = LineCore(self._identity.fingerprint, contacts, waiting, held)
-        await self._endpoint.start(port)
+        self._mailbox = mailbox
         self._spawn(self._run(), "line")
         self._spawn(self._tick(), "line-clock")
+        for introduction in self._early:
+            self.introduced(introduction)
+        self._early.clear()
 
     async def stop(self) -> None:
         """Ends all lines; what waits stays on disk."""
@@ -213,6 +222,9 @@ class Line:
 
     def introduced(self, introduction: Introduction) -> None:
         """Somebody is about to call."""
+        if self._mailbox is None:  # consent is not known yet
+            self._early.append(introduction)
+            return
         try:
             ticket = self._book.open_ticket(introduction.ticket)
         except BadTicket as error:
@@ -271,7 +283,7 @@ class Line:
             keeps = [effect for effect in effects if isinstance(effect, _KEEPS)]
             acts = [effect for effect in effects if not isinstance(effect, _KEEPS)]
             answers: list[Any] = []
-            if keeps:
+            if keeps and self._mailbox is not None:
                 try:
                     answers = await self._mailbox.keep(keeps)
                 except MailboxFailed:
@@ -319,6 +331,8 @@ class Line:
                 if channel is not None:
                     self._ids.pop(channel, None)
                     self._endpoint.close(channel, code)
+            case Waits(peer):
+                self._give_up_waiting(peer, offline=True)
             case WatchPresence(name):
                 self._spawn(self._watch(name), f"watch-{name}")
             case Tell(event):
@@ -388,10 +402,15 @@ class Line:
 
     def _failed(self, name: str, reason: str, *, offline: bool) -> None:
         log.info("event=dial_failed peer=%r offline=%s reason=%r", name, offline, reason)
-        for peer, waiter in list(self._waiters.values()):
-            if peer == name_key(name) and not waiter.done():
-                waiter.set_result(Settled(State.QUEUED, offline=offline))
+        if not offline:
+            self._give_up_waiting(name_key(name), offline=False)
         self._happened(lambda: self._core.dial_failed(name, reason, monotonic(), offline=offline))
+
+    def _give_up_waiting(self, key: NameKey, *, offline: bool) -> None:
+        """Tells those who wait for a message to settle that it will take longer."""
+        for peer, waiter in list(self._waiters.values()):
+            if peer == key and not waiter.done():
+                waiter.set_result(Settled(State.QUEUED, offline=offline))
 
     async def _watch(self, name: str) -> None:
         try:

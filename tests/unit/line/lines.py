@@ -28,7 +28,7 @@ class Person:
         self.identity = identity or make_identity(name)
         self.events: list[Event] = []
         self.mailbox = Mailbox(folder / f"{name}.db")
-        self.line = Line(self.identity, self.mailbox, Desk(town, self), self._tell)
+        self.line = Line(self.identity, Desk(town, self), self._tell)
         self._changed = asyncio.Event()
 
     def _tell(self, event: Event) -> None:
@@ -54,7 +54,8 @@ class Town:
         self._tickets = 0
 
     async def enter(self, person: Person) -> Person:
-        await person.line.start(0)
+        await person.line.bind(0)
+        await person.line.start(person.mailbox)
         self.people[name_key(person.name)] = person
         for other in self.people.values():
             other.line.presence(person.name, online=True)
