@@ -154,7 +154,14 @@ class PhoneBook:
         self._connection = self.session = None
 
     async def request(self, request: Message, reply_type: type[ReplyT]) -> ReplyT:
-        """Asks the phone book. Raises `Refused` as it says, `NotConnected` where it cannot be asked."""
+        """Asks the phone book for somebody who is logged in.
+
+        Raises `NotLoggedIn`, `Refused` as the phone book says, `NotConnected` where it cannot be asked.
+        """
+        self._require_session()
+        return await self._ask(request, reply_type)
+
+    async def _ask(self, request: Message, reply_type: type[ReplyT]) -> ReplyT:
         if self._mending is not None:
             raise NotConnected("The phone book is away; the shell keeps trying to reach it.")
         if self._connection is None:
@@ -192,7 +199,7 @@ class PhoneBook:
         self.session = None
         try:
             if self.connected:
-                await self.request(Logout(), Done)
+                await self._ask(Logout(), Done)
         finally:
             await self.close()
 
@@ -205,7 +212,7 @@ class PhoneBook:
 
     async def _begin(self, request: Signup | Login, endpoints: tuple[Endpoint, ...]) -> Session:
         self._endpoints = endpoints
-        self.session = await self.request(request, Session)
+        self.session = await self._ask(request, Session)
         return self.session
 
     async def _open(self, host: str, port: int, *, verify: bool) -> Connection:
