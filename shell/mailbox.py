@@ -80,7 +80,7 @@ class Mailbox:
 
         Raises `MailboxFailed` where the disk refuses, and then nothing of it was kept.
         """
-        return await self.read(lambda connection: [_keep(connection, effect) for effect in effects])
+        return await self.read(lambda connection: [keep(connection, effect) for effect in effects])
 
     async def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """Runs a function on the mailbox's thread, inside a transaction."""
@@ -144,7 +144,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.executescript(f"BEGIN;{SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
 
 
-def _keep(connection: sqlite3.Connection, effect: Keep) -> Any:
+def keep(connection: sqlite3.Connection, effect: Keep) -> Any:
+    """Writes one thing and answers as its effect says; the caller commits."""
     match effect:
         case KeepOutgoing(message):
             return letters.keep_outgoing(connection, message)

@@ -159,7 +159,7 @@ class LineCore:
 
     def decline(self, name: str) -> list[Effect]:
         """No consent: held messages go, their writer is told."""
-        return [DeclineHeld(name_key(name), silent=False)]
+        return [DeclineHeld(self._peer(name_key(name), name).contact.key, silent=False)]
 
     def block(self, name: str) -> list[Effect]:
         """No word from somebody any more; they are not told."""

@@ -1,0 +1,181 @@
+from collections.abc import Iterable
+
+import msgspec
+import pytest
+
+from server.accounts import Account, AccountId
+from server.directory import Directory, Session
+from server.effects import Close, Effect, KeepLastSeen, Push, SessionId
+from wire.errors import ErrorCode, Refused
+from wire.messages import (
+    CloseReason,
+    Endpoint,
+    Introduced,
+    Message,
+    Presence,
+    Profile,
+    Status,
+    Visibility,
+)
+from wire.names import NameKey, name_key
+from wire.tickets import Ticket
+
+HERE = (Endpoint("192.0.2.7", 4000),)
+
+
+def account(name: str, visibility: Visibility = Visibility.ONLINE, **fields: object) -> Account:
+    number = AccountId(sum(map(ord, name)))
+    made = Account(number, name_key(name), name, "hash", 1.0, name.encode().ljust(32), visibility, last_seen=5.0)
+    return msgspec.structs.replace(made, **fields)
+
+
+def directory(*, open_addresses: bool = False, introductions: int = 60) -> Directory:
+    return Directory(
+        lambda ticket: msgspec.json.encode(ticket),
+        open_addresses=open_addresses,
+        introductions_per_minute=introductions,
+    )
+
+
+def enter(book: Directory, who: Account, now: float = 10.0) -> Session:
+    session_id, _ = book.open(who, "192.0.2.1", HERE, now)
+    session = book.session(session_id)
+    assert session is not None
+    return session
+
+
+def pushes(effects: Iterable[Effect], to: SessionId) -> list[Message]:
+    return [effect.message for effect in effects if isinstance(effect, Push) and effect.session == to]
+
+
+def answers(book: Directory, asker: Session, target: Account) -> tuple[object, ...]:
+    """All that somebody can learn of somebody, as bytes on the wire."""
+    visible = book.visible(asker.account.key, target.key)
+    profile = book.profile(asker, visible or target)
+    try:
+        book.introduce(asker, visible or target, bytes(16), 50.0)
+        refusal = "introduced"
+    except Refused as error:
+        refusal = str(msgspec.json.encode(error.to_object()))
+    return (
+        msgspec.json.encode(profile),
+        msgspec.json.encode(book.person(asker.account.key, target)),
+        msgspec.json.encode(book.watch(asker, [target])),
+        refusal,
+        visible,
+    )
+
+
+def test_hidden_answers_exactly_as_offline() -> None:
+    hidden, offline = directory(), directory()
+    bob = account("bob", Visibility.HIDDEN)
+    alice_there, alice_here = enter(hidden, account("alice")), enter(offline, account("alice"))
+    enter(hidden, bob)
+    assert answers(hidden, alice_there, bob) == answers(offline, alice_here, bob)
+
+
+def test_contacts_visibility_is_online_to_those_allowed_and_offline_to_the_rest() -> None:
+    book = directory()
+    alice, carol = enter(book, account("alice")), enter(book, account("carol"))
+    bob = account("bob", Visibility.CONTACTS, allowed=(NameKey("alice"),))
+    enter(book, bob)
+    assert book.status_for(alice.account.key, bob.key) is Status.ONLINE
+    assert answers(book, carol, bob) == answers(directory(), carol, bob)
+
+
+def test_coming_and_going_unseen_pushes_nothing_and_changes_no_last_seen() -> None:
+    book = directory()
+    alice = enter(book, account("alice"))
+    bob = account("bob", Visibility.HIDDEN)
+    book.watch(alice, [bob])
+    session_id, came = book.open(bob, "192.0.2.1", HERE, 10.0)
+    went = book.close(session_id, 20.0, "left")
+    assert not pushes([*came, *went], alice.id)
+    assert not [effect for effect in [*came, *went] if isinstance(effect, KeepLastSeen)]
+
+
+def test_going_hidden_is_seen_as_logging_off_at_that_moment() -> None:
+    book = directory()
+    alice, bob = enter(book, account("alice")), enter(book, account("bob"))
+    book.watch(alice, [bob.account])
+    hidden = msgspec.structs.replace(bob.account, visibility=Visibility.HIDDEN)
+    effects = book.set_visibility(bob, hidden, 42.0)
+    assert pushes(effects, alice.id) == [Presence("bob", Status.OFFLINE)]
+    assert KeepLastSeen(bob.account.id, 42.0) in effects
+
+
+def test_watchers_hear_only_what_changes_for_them() -> None:
+    book = directory()
+    alice, carol = enter(book, account("alice")), enter(book, account("carol"))
+    bob = enter(book, account("bob"))
+    for watcher in (alice, carol):
+        book.watch(watcher, [bob.account])
+    contacts = msgspec.structs.replace(
+        bob.account, visibility=Visibility.CONTACTS, allowed=(NameKey("alice"),)
+    )
+    effects = book.set_visibility(bob, contacts, 11.0)
+    assert pushes(effects, alice.id) == []
+    assert pushes(effects, carol.id) == [Presence("bob", Status.OFFLINE)]
+
+
+def test_a_second_login_takes_over_without_a_flicker() -> None:
+    book = directory()
+    alice, bob = enter(book, account("alice")), enter(book, account("bob"))
+    book.watch(alice, [bob.account])
+    new, effects = book.open(bob.account, "192.0.2.9", HERE, 30.0)
+    assert pushes(effects, alice.id) == []
+    (closed,) = [effect for effect in effects if isinstance(effect, Close)]
+    assert (closed.session, closed.reason) == (bob.id, CloseReason.REPLACED)
+    assert book.close(bob.id, 31.0, "the old connection") == []
+    assert book.session(new) is not None
+
+
+def test_an_introduction_tells_both_of_each_other_under_one_ticket() -> None:
+    book = directory()
+    alice, bob = enter(book, account("alice")), enter(book, account("bob"))
+    to_alice, effects = book.introduce(alice, bob.account, bytes(16), 100.0)
+    (pushed,) = pushes(effects, bob.id)
+    assert isinstance(pushed, Introduced)
+    assert (to_alice.name, pushed.introduction.name) == ("bob", "alice")
+    assert to_alice.ticket == pushed.introduction.ticket
+    ticket = msgspec.json.decode(to_alice.ticket, type=Ticket)
+    assert (ticket.caller, ticket.callee) == ("alice", "bob")
+    assert ticket.caller_fingerprint == alice.account.fingerprint
+    assert ticket.expires > 100.0
+
+
+def test_endpoints_are_told_to_the_introduced_and_to_members_where_the_operator_says_so() -> None:
+    def endpoints(book: Directory, asker: Session, target: Session) -> tuple[Endpoint, ...] | None:
+        profile: Profile = book.profile(asker, target.account)
+        return profile.endpoints
+
+    book = directory()
+    alice, bob, carol = (enter(book, account(name)) for name in ("alice", "bob", "carol"))
+    assert endpoints(book, alice, bob) is None
+    book.introduce(alice, bob.account, bytes(16), 100.0)
+    assert endpoints(book, alice, bob) == endpoints(book, bob, alice) == HERE
+    assert endpoints(book, carol, bob) is None
+    members = directory(open_addresses=True)
+    alice, bob = enter(members, account("alice")), enter(members, account("bob"))
+    assert endpoints(members, alice, bob) == HERE
+
+
+def test_too_many_introductions_are_refused_until_time_has_passed() -> None:
+    book = directory(introductions=3)
+    alice, bob = enter(book, account("alice")), enter(book, account("bob"))
+    for _ in range(3):
+        book.introduce(alice, bob.account, bytes(16), 10.0)
+    with pytest.raises(Refused) as caught:
+        book.introduce(alice, bob.account, bytes(16), 10.0)
+    assert caught.value.code == ErrorCode.RATE_LIMITED
+    book.introduce(alice, bob.account, bytes(16), 10.0 + caught.value.retry_after)
+
+
+def test_a_kick_ends_the_session_and_says_why() -> None:
+    book = directory()
+    alice, bob = enter(book, account("alice")), enter(book, account("bob"))
+    book.watch(alice, [bob.account])
+    effects = book.kick(bob.account.key, "spam", 20.0)
+    assert Close(bob.id, CloseReason.KICKED, "spam") in effects
+    assert pushes(effects, alice.id) == [Presence("bob", Status.OFFLINE)]
+    assert book.kick(bob.account.key, "spam", 21.0) == []

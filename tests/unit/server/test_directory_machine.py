@@ -1,0 +1,142 @@
+"""Any order of logins, logouts and changes of visibility leaves every watcher with the truth as they may see it."""
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from server.accounts import Account, AccountId
+from server.directory import Directory, Session
+from server.effects import Close, Effect, KeepLastSeen, Push, SessionId
+from wire.errors import ErrorCode, Refused
+from wire.messages import CloseReason, Presence, Status, Visibility
+from wire.names import NameKey
+
+NAMES = tuple(map(NameKey, ("alice", "bob", "carol", "dave")))
+SHOWN = {Visibility.ONLINE: Status.ONLINE, Visibility.AWAY: Status.AWAY, Visibility.BUSY: Status.BUSY}
+names = st.sampled_from(NAMES)
+
+
+class DirectoryMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.book = Directory(lambda ticket: b"", open_addresses=False, introductions_per_minute=10**6)
+        self.now = 0.0
+        self.accounts = {
+            name: Account(AccountId(number), name, name, "", 0.0, bytes(32))
+            for number, name in enumerate(NAMES)
+        }
+        self.there: dict[NameKey, SessionId] = {}
+        self.told: dict[SessionId, dict[NameKey, Status]] = {}
+
+    def expected(self, asker: NameKey, target: NameKey) -> Status:
+        account = self.accounts[target]
+        if target not in self.there:
+            return Status.OFFLINE
+        if account.visibility is Visibility.CONTACTS:
+            return Status.ONLINE if asker == target or asker in account.allowed else Status.OFFLINE
+        return SHOWN.get(account.visibility, Status.OFFLINE)
+
+    def session(self, name: NameKey) -> Session:
+        session = self.book.session(self.there[name])
+        assert session is not None
+        return session
+
+    def carry_out(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Push(session, Presence(name, status)):
+                    assert self.told[session][NameKey(name)] is not status, "pushed what was known"
+                    self.told[session][NameKey(name)] = status
+                case Close(session, reason):
+                    assert reason in (CloseReason.REPLACED, CloseReason.KICKED)
+                    del self.told[session]
+                case KeepLastSeen(account_id, when):
+                    name = NAMES[account_id]
+                    self.accounts[name] = msgspec.structs.replace(self.accounts[name], last_seen=when)
+                case _:
+                    pass
+
+    @rule(name=names)
+    def log_in(self, name: NameKey) -> None:
+        self.now += 1
+        session_id, effects = self.book.open(self.accounts[name], "", (), self.now)
+        self.told[session_id] = {}
+        self.carry_out(effects)
+        self.there[name] = session_id
+
+    @rule(name=names)
+    def leave(self, name: NameKey) -> None:
+        if name in self.there:
+            self.now += 1
+            session_id = self.there.pop(name)
+            self.carry_out(self.book.close(session_id, self.now, ""))
+            del self.told[session_id]
+
+    @rule(name=names)
+    def be_kicked(self, name: NameKey) -> None:
+        self.now += 1
+        there = self.there.pop(name, None)
+        effects = self.book.kick(name, "", self.now)
+        assert bool(effects) == (there is not None)
+        self.carry_out(effects)
+
+    @rule(name=names, visibility=st.sampled_from(Visibility), allowed=st.sets(names))
+    def choose_visibility(self, name: NameKey, visibility: Visibility, allowed: set[NameKey]) -> None:
+        if name in self.there:
+            self.now += 1
+            account = msgspec.structs.replace(
+                self.session(name).account, visibility=visibility, allowed=tuple(sorted(allowed))
+            )
+            self.accounts[name] = msgspec.structs.replace(
+                account, last_seen=self.accounts[name].last_seen
+            )
+            self.carry_out(self.book.set_visibility(self.session(name), account, self.now))
+
+    @rule(watcher=names, watched=names)
+    def watch(self, watcher: NameKey, watched: NameKey) -> None:
+        if watcher in self.there:
+            (person,) = self.book.watch(self.session(watcher), [self.accounts[watched]])
+            self.told[self.there[watcher]][watched] = person.status
+
+    @rule(watcher=names, watched=names)
+    def unwatch(self, watcher: NameKey, watched: NameKey) -> None:
+        if watcher in self.there:
+            self.book.unwatch(self.session(watcher), [watched])
+            self.told[self.there[watcher]].pop(watched, None)
+
+    @rule(caller=names, callee=names)
+    def introduce(self, caller: NameKey, callee: NameKey) -> None:
+        if caller not in self.there or caller == callee:
+            return
+        try:
+            self.book.introduce(self.session(caller), self.accounts[callee], bytes(16), self.now)
+        except Refused as error:
+            assert error.code == ErrorCode.UNAVAILABLE
+            assert str(error) == f"{callee} is offline."
+            assert self.expected(caller, callee) is Status.OFFLINE
+        else:
+            assert self.expected(caller, callee) is not Status.OFFLINE
+
+    @invariant()
+    def everybody_sees_what_they_may(self) -> None:
+        for asker in NAMES:
+            for target in NAMES:
+                assert self.book.status_for(asker, target) is self.expected(asker, target)
+
+    @invariant()
+    def every_watcher_knows_the_truth(self) -> None:
+        for name, session_id in self.there.items():
+            for target, status in self.told[session_id].items():
+                assert status is self.expected(name, target)
+
+    @invariant()
+    def whoever_is_not_seen_is_answered_from_the_store(self) -> None:
+        for asker in self.there:
+            for target in NAMES:
+                visible = self.book.visible(asker, target)
+                assert (visible is None) == (self.expected(asker, target) is Status.OFFLINE)
+
+
+TestDirectory = DirectoryMachine.TestCase
+TestDirectory.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
