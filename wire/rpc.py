@@ -4,15 +4,18 @@ Only what Parley needs: no batches (§6), no calls from the phone book to a shel
 shell (they could not be refused).
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from wire.errors import BadFrame, ErrorCode, ErrorObject, Refused
 from wire.messages import METHOD_OF, METHODS, NOTIFICATIONS, Message
 
-RequestId = int | str
 MAX_ID = 64  # characters of an id that is a string
+RequestId = (
+    Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Annotated[str, Meta(max_length=MAX_ID)]
+)
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -116,8 +119,6 @@ def decode_request(line: bytes) -> tuple[RequestId, Message]:
         raise BadRequest(
             ErrorCode.METHOD_NOT_FOUND, f"There is no method {request.method[:32]!r}.", request.id
         )
-    if isinstance(request.id, str) and len(request.id) > MAX_ID:
-        raise BadRequest(ErrorCode.INVALID_REQUEST, f"An id has {MAX_ID} characters at most.", None)
     try:
         return request.id, decoder.decode(request.params)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
@@ -163,5 +164,8 @@ def _bad_request(line: bytes, error: Exception) -> BadRequest:
         if isinstance(error, msgspec.ValidationError):
             return BadRequest(ErrorCode.INVALID_REQUEST, f"That is no request: {error}", None)
         return BadRequest(ErrorCode.PARSE_ERROR, "That line is not JSON.", None)
-    known = found if isinstance(found, int | str) and len(str(found)) <= MAX_ID else None
+    try:
+        known: RequestId | None = msgspec.convert(found, RequestId | None)
+    except msgspec.ValidationError:
+        known = None
     return BadRequest(ErrorCode.INVALID_REQUEST, f"That is no request: {error}", known)

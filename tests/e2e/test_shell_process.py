@@ -1,0 +1,170 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.world import PASSWORD, Server, parley
+from wire import VERSION
+
+
+def one_line(text: str) -> str:
+    assert text.count("\n") == 1, text
+    assert "Traceback" not in text
+    return text
+
+
+def test_version_and_help_answer(tmp_path: Path) -> None:
+    assert parley("--version").stdout == f"parley {VERSION}\n"
+    assert "--transcript" in parley("--help").stdout
+
+
+def test_one_shots_have_honest_exit_codes(server: Server, tmp_path: Path) -> None:
+    def alice(*commands: str, **options: str) -> tuple[int, str, str]:
+        words = [word for command in commands for word in ("-c", command)]
+        ended = parley("--server", server.address, "--data", str(tmp_path / "alice"), *words, **options)
+        return ended.returncode, ended.stdout, ended.stderr
+
+    assert alice("signup alice")[0] == 0
+    code, _, error = alice("login alice", password="wrong password")
+    assert (code, one_line(error)) == (1, "The name or the password is not right.\n")
+    code, _, error = alice("login alice", "frobnicate")
+    assert code == 2
+    assert "frobnicate" in one_line(error)
+    code, _, error = alice("login alice", "visibility invisible")
+    assert code == 2
+    assert "invisible" in one_line(error)
+    code, _, error = alice("list")
+    assert code == 1
+    assert "not logged in" in one_line(error)
+    parley("--server", server.address, "--data", str(tmp_path / "bob"), "-c", "signup bob")
+    code, output, _ = alice("login alice", "msg bob are you there?")
+    assert code == 6
+    assert "bob is offline" in output
+
+
+def test_user_option_logs_in_quietly_and_a_pipe_is_a_message(server: Server, tmp_path: Path) -> None:
+    common = ("--server", server.address, "--data", str(tmp_path / "alice"))
+    parley(*common, "-c", "signup alice")
+    parley("--server", server.address, "--data", str(tmp_path / "bob"), "-c", "signup bob")
+    listed = parley(*common, "--user", "alice", "--json", "-c", "list")
+    assert [json.loads(line) for line in listed.stdout.splitlines()] == [
+        {"name": "alice", "status": "online"},
+        {"name": "bob", "status": "offline"},
+    ]
+    piped = parley(*common, "--user", "alice", "--json", "-c", "msg bob -", stdin="one\ntwo\n")
+    assert json.loads(piped.stdout)["state"] == "queued"
+    told = parley(*common, "--user", "alice", "--json", "-c", "history bob")
+    assert json.loads(told.stdout)["text"] == "one\ntwo"
+
+
+def test_errors_in_json_are_objects_on_stderr(server: Server, tmp_path: Path) -> None:
+    ended = parley("--server", server.address, "--data", str(tmp_path), "--json", "-c", "login nobody")
+    assert ended.stdout == ""
+    assert json.loads(one_line(ended.stderr))["error"] == "wrong-credentials"
+
+
+def test_commands_come_from_a_pipe(server: Server, tmp_path: Path) -> None:
+    script = "signup alice\nvisibility away\nnonsense\nvisibility\nquit\nlist\n"
+    ended = parley("--server", server.address, "--data", str(tmp_path), stdin=script)
+    assert ended.returncode == 2
+    assert "Your visibility is away." in ended.stdout
+    assert one_line(ended.stderr).startswith("'nonsense' is no command here.")
+
+
+def test_no_phone_book_is_said_in_one_line(tmp_path: Path) -> None:
+    ended = parley("--server", "127.0.0.1:1", "--data", str(tmp_path), "-c", "login alice")
+    assert ended.returncode == 3
+    assert "127.0.0.1:1" in one_line(ended.stderr)
+
+
+def test_a_password_is_never_guessed(server: Server, tmp_path: Path) -> None:
+    ended = parley("--server", server.address, "--data", str(tmp_path), "-c", "login alice", password=None)
+    assert ended.returncode == 1
+    assert "PARLEY_PASSWORD" in one_line(ended.stderr)
+    file = tmp_path / "password"
+    file.write_text(PASSWORD + "\n")
+    ended = parley(
+        "--server", server.address, "--data", str(tmp_path / "a"), "-c",
+        f"signup alice --password-file {file}", password=None,
+    )  # fmt: skip
+    assert ended.returncode == 0
+
+
+def test_a_changed_phone_book_key_is_refused_loudly(server: Server, tmp_path: Path) -> None:
+    data = tmp_path / "alice"
+    assert parley("--server", server.address, "--data", str(data), "-c", "signup alice").returncode == 0
+    server.terminate()
+    with Server(tmp_path / "impostor", server.address) as impostor:
+        ended = parley("--server", server.address, "--data", str(data), "-c", "login alice")
+        assert ended.returncode == 4
+        assert impostor.fingerprint in one_line(ended.stderr)
+        assert server.fingerprint in ended.stderr
+        assert "known-phone-books.toml" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [("[shell]\nsever = 'x'\n", "server"), ("[shell]\nport = 'x'\n", "port"), ("[[[", "TOML")],
+)
+def test_a_wrong_settings_file_is_said_in_one_line(tmp_path: Path, content: str, word: str) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(content)
+    ended = parley("--settings", str(file), "-c", "list")
+    assert ended.returncode == 1
+    assert word in one_line(ended.stderr)
+
+
+def test_a_data_folder_that_cannot_be_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = parley("--data", str(tmp_path / "file" / "data"), "-c", "list")
+    assert ended.returncode == 1
+    assert str(tmp_path / "file") in one_line(ended.stderr)
+
+
+def test_a_taken_udp_port_is_said_in_one_line(server: Server, tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as taken:
+        taken.bind(("::", 0))
+        port = str(taken.getsockname()[1])
+        ended = parley(
+            "--server", server.address, "--data", str(tmp_path), "--port", port, "-c", "signup alice"
+        )
+    assert ended.returncode == 1
+    assert port in one_line(ended.stderr)
+
+
+def test_keys_and_messages_are_for_their_owner_only(server: Server, tmp_path: Path) -> None:
+    data = tmp_path / "alice"
+    parley("--server", server.address, "--data", str(data), "-c", "signup alice")
+    files = [path for path in data.rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"identity.pem", "mailbox.db", "known-phone-books.toml"}
+    for path in files:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_transcripts_pass_or_show_the_first_difference(server: Server, tmp_path: Path) -> None:
+    passing, failing = tmp_path / "passing", tmp_path / "failing"
+    passing.write_text(
+        "A comment.\n\nparley> signup alice\nYou are logged in as alice at /.*/.\nFirst time here; /.*/\n"
+        "alice> visibility\nYour visibility is online.\n"
+    )
+    failing.write_text("carol> signup carol\n/(?s:.*)/\ncarol> visibility\nYour visibility is hidden.\n")
+    common = ("--server", server.address, "--data", str(tmp_path / "data"))
+    ended = parley(*common, "--transcript", str(passing), str(failing))
+    assert ended.returncode == 1
+    assert f"{passing}: passed" in ended.stdout
+    assert f"{failing}: failed" in ended.stdout
+    assert f"{failing}:3: visibility" in ended.stderr
+    assert "- Your visibility is hidden." in ended.stderr
+    assert "+ Your visibility is online." in ended.stderr
+    ended = parley(*common, "--transcript", str(tmp_path / "nowhere"))
+    assert ended.returncode == 1
+    assert "nowhere" in one_line(ended.stderr)
+
+
+def test_the_demo_plays_without_a_terminal_and_leaves_nothing(tmp_path: Path) -> None:
+    ended = parley("demo", password=None, TMPDIR=str(tmp_path), HOME=str(tmp_path / "home"))
+    assert ended.returncode == 0, ended.stderr
+    assert "alice: Read this when you are back." in ended.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,136 @@
+"""Real processes for tests: a phone book, shells, and a terminal to type in."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pexpect
+
+PASSWORD = "correct horse battery"
+PATIENCE = 30.0  # seconds that any wait of a test may take
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """What the programs see: nothing of the person who runs the tests."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
+    return {**kept, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "TERM": "xterm-256color", **extra}
+
+
+def until(happened: Callable[[], bool], what: str) -> None:
+    """Waits for a condition that lives in another process."""
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+class Server:
+    """A phone book process; killed at the end if a test did not end it."""
+
+    def __init__(self, folder: Path, listen: str = "127.0.0.1:0", *options: str) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "server.main", "--headless", "--data", str(folder), "--listen", listen, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        found = re.fullmatch(r"Listening on (\S+):(\d+)\n", line)
+        assert found, f"{line!r} {self.process.stderr.read() if self.process.stderr else ''}"
+        self.address = f"{found[1]}:{found[2]}"
+        self.fingerprint = self.process.stdout.readline().removeprefix("Key fingerprint ").strip()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def terminate(self) -> tuple[int, str]:
+        """SIGTERM; the exit code and what it wrote on stderr."""
+        self.process.send_signal(signal.SIGTERM)
+        _, stderr = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, stderr
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def restarted(self) -> "Server":
+        """A new process on the same folder and port."""
+        return Server(self.folder, self.address)
+
+
+def parley(
+    *arguments: str, stdin: str = "", password: str | None = PASSWORD, **extra: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs `parley` to its end."""
+    secrets: Mapping[str, str] = {"PARLEY_PASSWORD": password} if password is not None else {}
+    return subprocess.run(
+        [sys.executable, "-m", "shell.main", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env=environment(**secrets, **extra),
+    )
+
+
+class Terminal:
+    """A shell in a pseudo terminal."""
+
+    def __init__(self, server: str, folder: Path, *options: str, columns: int = 100) -> None:
+        self.child: pexpect.spawn[str] = pexpect.spawn(
+            sys.executable,
+            ["-m", "shell.main", "--server", server, "--data", str(folder), *options],
+            env=environment(),  # type: ignore[arg-type]
+            encoding="utf-8",
+            timeout=PATIENCE,
+            dimensions=(30, columns),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.child.close(force=True)
+
+    def see(self, pattern: str) -> None:
+        """Waits until the pattern is on the screen."""
+        self.child.expect(pattern)
+
+    def type(self, text: str) -> None:
+        """Types without Enter."""
+        self.child.send(text)
+
+    def enter(self, text: str) -> None:
+        """Types a line."""
+        self.child.send(text + "\r")
+
+    def sign_up(self, name: str) -> None:
+        """From the first prompt to the user's own."""
+        self.see("parley> ")
+        self.enter(f"signup {name}")
+        self.see("Password: ")
+        self.enter(PASSWORD)
+        self.see("Again: ")
+        self.enter(PASSWORD)
+        self.see(f"You are logged in as {name}")
+        self.see(f"{name}> ")
