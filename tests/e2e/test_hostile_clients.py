@@ -176,7 +176,10 @@ def test_a_client_that_never_reads_is_cut(server: Server, tmp_path: Path) -> Non
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
             await client.send(HELLO)
-            ping = json.dumps({"jsonrpc": "2.0", "id": "x" * 60, "method": "ping", "params": {}}).encode() + b"\n"
+            ping = (
+                json.dumps({"jsonrpc": "2.0", "id": "x" * 60, "method": "ping", "params": {}}).encode()
+                + b"\n"
+            )
             with pytest.raises(ConnectionError):
                 async with asyncio.timeout(PATIENCE):
                     for _ in range(2_000):

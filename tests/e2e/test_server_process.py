@@ -10,7 +10,17 @@ from shell.phonebook import PhoneBook
 from tests.e2e.world import PASSWORD, PATIENCE, Server, environment, parley
 from wire.certificates import make_identity
 from wire.errors import Refused
-from wire.messages import CloseReason, Closing, Done, Message, Profile, SetVisibility, Status, Visibility, Whois
+from wire.messages import (
+    CloseReason,
+    Closing,
+    Done,
+    Message,
+    Profile,
+    SetVisibility,
+    Status,
+    Visibility,
+    Whois,
+)
 
 ALICE = make_identity("alice")
 
@@ -93,7 +103,10 @@ def test_a_session_comes_back_by_itself_after_a_restart(server: Server, tmp_path
 
 
 def test_a_restart_after_sigterm_binds_the_same_port_at_once(server: Server, tmp_path: Path) -> None:
-    assert parley("--server", server.address, "--data", str(tmp_path / "a"), "-c", "signup alice").returncode == 0
+    assert (
+        parley("--server", server.address, "--data", str(tmp_path / "a"), "-c", "signup alice").returncode
+        == 0
+    )
     server.terminate()
     with server.restarted() as again:
         assert again.fingerprint == server.fingerprint

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 import pexpect
+import pyte
 
 PASSWORD = "correct horse battery"
 PATIENCE = 30.0  # seconds that any wait of a test may take
@@ -37,7 +38,17 @@ class Server:
     def __init__(self, folder: Path, listen: str = "127.0.0.1:0", *options: str) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "server.main", "--headless", "--data", str(folder), "--listen", listen, *options],
+            [
+                sys.executable,
+                "-m",
+                "server.main",
+                "--headless",
+                "--data",
+                str(folder),
+                "--listen",
+                listen,
+                *options,
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -92,17 +103,21 @@ def parley(
 
 
 class Terminal:
-    """A shell in a pseudo terminal."""
+    """A program in a pseudo terminal, with the screen that a person would see."""
 
-    def __init__(self, server: str, folder: Path, *options: str, columns: int = 100) -> None:
+    def __init__(self, module: str, *options: str, columns: int = 100, rows: int = 60) -> None:
         self.child: pexpect.spawn[str] = pexpect.spawn(
             sys.executable,
-            ["-m", "shell.main", "--server", server, "--data", str(folder), *options],
-            env=environment(),  # type: ignore[arg-type]
+            ["-m", module, *options],
+            env=environment(),
             encoding="utf-8",
             timeout=PATIENCE,
-            dimensions=(30, columns),
+            dimensions=(rows, columns),
         )
+        self._screen = pyte.Screen(columns, rows)
+        # prompt-toolkit asks where the cursor is; a terminal answers.
+        setattr(self._screen, "write_process_input", self.child.send)  # noqa: B010 - pyte asks for this
+        self._stream = pyte.Stream(self._screen)
 
     def __enter__(self) -> Self:
         return self
@@ -112,25 +127,54 @@ class Terminal:
     ) -> None:
         self.child.close(force=True)
 
-    def see(self, pattern: str) -> None:
+    @property
+    def text(self) -> str:
+        """The screen, a line each, without trailing blanks."""
+        return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+
+    def see(self, pattern: str) -> re.Match[str]:
         """Waits until the pattern is on the screen."""
-        self.child.expect(pattern)
+        deadline = time.monotonic() + PATIENCE
+        while (found := re.search(pattern, self.text, re.MULTILINE)) is None:
+            assert time.monotonic() < deadline, f"{pattern!r} is not on the screen:\n{self.text}"
+            self._read()
+        return found
 
     def type(self, text: str) -> None:
         """Types without Enter."""
         self.child.send(text)
 
     def enter(self, text: str) -> None:
-        """Types a line."""
+        """Types a line once a prompt waits for it."""
         self.child.send(text + "\r")
 
-    def sign_up(self, name: str) -> None:
-        """From the first prompt to the user's own."""
-        self.see("parley> ")
-        self.enter(f"signup {name}")
-        self.see("Password: ")
-        self.enter(PASSWORD)
-        self.see("Again: ")
-        self.enter(PASSWORD)
-        self.see(f"You are logged in as {name}")
-        self.see(f"{name}> ")
+    def ended(self) -> int:
+        """Waits for the program to end; its exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self.child.isalive():
+            assert time.monotonic() < deadline, f"it still runs:\n{self.text}"
+            self._read()
+        return int(self.child.exitstatus or 0)
+
+    def _read(self) -> None:
+        try:
+            self._stream.feed(self.child.read_nonblocking(65536, timeout=0.05))
+        except (pexpect.TIMEOUT, pexpect.EOF):
+            time.sleep(0.01)
+
+
+def shell(server: str, folder: Path, *options: str, columns: int = 100) -> Terminal:
+    """A user's shell in a terminal."""
+    return Terminal("shell.main", "--server", server, "--data", str(folder), *options, columns=columns)
+
+
+def sign_up(terminal: Terminal, name: str) -> None:
+    """From the first prompt to the user's own."""
+    terminal.see("^parley> ?$")
+    terminal.enter(f"signup {name}")
+    terminal.see("^Password: ?$")
+    terminal.enter(PASSWORD)
+    terminal.see("^Again: ?$")
+    terminal.enter(PASSWORD)
+    terminal.see(f"You are logged in as {name}")
+    terminal.see(f"^{name}> ?$")

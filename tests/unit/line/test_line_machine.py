@@ -1,5 +1,5 @@
-"""Two cores with real mailboxes and a network that loses lines at any moment: whatever happens in which order,
-what is delivered is on the recipient's disk, nothing is there twice, and the order is the writer's.
+"""Two cores with real mailboxes and a network that loses lines at any moment: whatever happens in which
+order, what is delivered is on the recipient's disk, nothing is there twice, and the order is the writer's.
 """
 
 import sqlite3
@@ -20,7 +20,6 @@ from shell.line.effects import (
     Effect,
     HangUp,
     KeepIncoming,
-    KeepOutgoing,
     LineId,
     ReleaseHeld,
     SendFrames,
@@ -156,9 +155,7 @@ class LineMachine(RuleBasedStateMachine):
     def write(self, name: str) -> None:
         side = self.sides[name]
         text = f"{name} {len(self.written[name])}"
-        message = Outgoing(
-            MessageId(next(self.numbers).to_bytes(16)), NameKey(side.other), text, self.now
-        )
+        message = Outgoing(MessageId(next(self.numbers).to_bytes(16)), NameKey(side.other), text, self.now)
         try:
             effects = side.core.write(side.other, message, self.now)
         except Blocked:

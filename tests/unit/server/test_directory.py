@@ -25,7 +25,9 @@ HERE = (Endpoint("192.0.2.7", 4000),)
 
 def account(name: str, visibility: Visibility = Visibility.ONLINE, **fields: object) -> Account:
     number = AccountId(sum(map(ord, name)))
-    made = Account(number, name_key(name), name, "hash", 1.0, name.encode().ljust(32), visibility, last_seen=5.0)
+    made = Account(
+        number, name_key(name), name, "hash", 1.0, name.encode().ljust(32), visibility, last_seen=5.0
+    )
     return msgspec.structs.replace(made, **fields)
 
 

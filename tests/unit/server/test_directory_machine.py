@@ -1,4 +1,4 @@
-"""Any order of logins, logouts and changes of visibility leaves every watcher with the truth as they may see it."""
+"""Any order of logins, logouts and changes of visibility leaves every watcher with what they may see."""
 
 import msgspec
 from hypothesis import settings
@@ -88,9 +88,7 @@ class DirectoryMachine(RuleBasedStateMachine):
             account = msgspec.structs.replace(
                 self.session(name).account, visibility=visibility, allowed=tuple(sorted(allowed))
             )
-            self.accounts[name] = msgspec.structs.replace(
-                account, last_seen=self.accounts[name].last_seen
-            )
+            self.accounts[name] = msgspec.structs.replace(account, last_seen=self.accounts[name].last_seen)
             self.carry_out(self.book.set_visibility(self.session(name), account, self.now))
 
     @rule(watcher=names, watched=names)

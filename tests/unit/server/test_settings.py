@@ -44,7 +44,7 @@ def test_a_wrong_line_is_named_with_the_nearest_right_one(
 def test_the_shell_names_its_wrong_keys_as_well(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("[shell]\nhistory_line = 3\n", encoding="utf-8")
-    with pytest.raises(ShellSettingsError, match="history_line.*history_lines"):
+    with pytest.raises(ShellSettingsError, match=r"history_line.*history_lines"):
         shell_settings.load(file)
 
 

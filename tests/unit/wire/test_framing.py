@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ CUTS = st.lists(st.integers(0, 600), max_size=10)
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({0, *(cut for cut in cuts if cut < len(data)), len(data)})
-    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(places)]
 
 
 @given(LINES, CUTS)

@@ -7,7 +7,9 @@ from wire.limits import MAX_NAME
 from wire.names import check_name, name_key, skeleton
 
 
-@pytest.mark.parametrize("name", ["alice", "Alice", "bob_1", "a.b-c", "שלום", "Ärger", "日本taro", "x" * MAX_NAME])
+@pytest.mark.parametrize(
+    "name", ["alice", "Alice", "bob_1", "a.b-c", "שלום", "Ärger", "日本taro", "x" * MAX_NAME]
+)
 def test_names_that_can_be(name: str) -> None:
     assert check_name(name) == name
 
@@ -41,7 +43,9 @@ def test_names_that_look_alike_share_a_skeleton(one: str, other: str) -> None:
     assert skeleton(one) == skeleton(other)
 
 
-@pytest.mark.parametrize(("one", "other"), [("bob", "rob"), ("sofa", "fofa"), ("ursula", "yrsula"), ("ann", "anv")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("bob", "rob"), ("sofa", "fofa"), ("ursula", "yrsula"), ("ann", "anv")]
+)
 def test_names_that_look_different_do_not(one: str, other: str) -> None:
     assert skeleton(one) != skeleton(other)
 

@@ -1,3 +1,4 @@
+import contextlib
 import json
 
 import msgspec
@@ -89,10 +90,8 @@ def test_any_bytes_are_a_request_or_a_refusal(raw: bytes) -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_of_a_phone_book_are_a_message_or_a_bad_frame(raw: bytes) -> None:
-    try:
+    with contextlib.suppress(BadFrame, Refused):
         rpc.decode_incoming(raw)
-    except (BadFrame, Refused):
-        pass
 
 
 def test_a_huge_number_and_a_duplicate_key_do_no_harm() -> None:
