@@ -15,7 +15,7 @@ from shell.inbox import Inbox
 from shell.kit.app import ConsoleApp
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.theme import marked, unicode_works
-from shell.line.core import Blocked, KeyNotAccepted, OutboxFull
+from shell.line.errors import KeyNotAccepted, LineError
 from shell.messenger import Messenger
 from shell.news import news
 from shell.settings import ShellSettings, data_folder
@@ -134,7 +134,7 @@ class Shell(ConsoleApp):
                 return CommandError(message, code="not-connected", exit_code=ExitCode.NETWORK)
             case MailboxFailed():
                 return CommandError(message, code="mailbox-failed")
-            case ShellError() | Blocked() | OutboxFull():
+            case ShellError() | LineError():
                 return CommandError(message, code=_slug(error))
             case _:
                 return None

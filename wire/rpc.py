@@ -13,9 +13,7 @@ from wire.errors import BadFrame, ErrorCode, ErrorObject, Refused
 from wire.messages import METHOD_OF, METHODS, NOTIFICATIONS, Message
 
 MAX_ID = 64  # characters of an id that is a string
-RequestId = (
-    Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Annotated[str, Meta(max_length=MAX_ID)]
-)
+RequestId = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Annotated[str, Meta(max_length=MAX_ID)]
 
 
 class _Request(msgspec.Struct, frozen=True):

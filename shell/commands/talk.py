@@ -14,8 +14,8 @@ from shell.kit.command import Command, Outcome, Parser, Said
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.theme import NAME, QUIET
 from shell.kit.times import clock
-from shell.line.line import Settled
 from shell.line.model import State
+from shell.line.settling import Settled
 from wire.display import safe
 from wire.limits import MAX_TEXT
 from wire.names import name_key

@@ -211,7 +211,7 @@ class ConsoleApp(cmd2.Cmd):
         if recorder is not None:
             recorder.typed(self.visible_prompt, typed)
         leave = super().onecmd_plus_hooks(self.rewrite(typed), **options)
-        if recorder is not None:
+        if recorder is not None and recorder is self.recorder:
             recorder.finished()
         return leave
 
@@ -245,7 +245,7 @@ class ConsoleApp(cmd2.Cmd):
     def _ask(self, question: str, *, secret: bool) -> str:
         answer = self.answers(question, secret) if self.answers is not None else None
         if answer is not None and (answer or not secret):
-            return answer
+            return self._recorded(question, answer, secret=secret)
         if not self.interactive:
             from_environment = os.environ.get(PASSWORD_VARIABLE) if secret else None
             if from_environment is not None:
@@ -259,6 +259,9 @@ class ConsoleApp(cmd2.Cmd):
             answer = self.read_secret(question) if secret else self.read_input(question)
         except (KeyboardInterrupt, EOFError):
             raise CommandError("Cancelled.", code="cancelled", exit_code=ExitCode.INTERRUPTED) from None
+        return self._recorded(question, answer, secret=secret)
+
+    def _recorded(self, question: str, answer: str, *, secret: bool) -> str:
         if self.recorder is not None:
             self.recorder.asked(question, "" if secret else answer)
         return answer

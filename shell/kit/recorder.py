@@ -59,28 +59,32 @@ class Recorder:
         self._app = app
         self._streams = app.stdout, app.stderr
         self._tee = Tee(app.stdout)
+        self._typed = ""
         app.stdout = self._tee  # type: ignore[assignment]
         app.stderr = app.stdout
 
     def typed(self, prompt: str, line: str) -> None:
-        """A line was typed at the prompt."""
+        """A line was typed at the prompt; it is written with what comes of it."""
         self._take()
-        self._file.write(f"{prompt}{line}\n")
+        self._typed = f"{prompt}{line}\n"
 
     def asked(self, question: str, answer: str) -> None:
         """A question was answered; an answer that was secret is left out."""
-        self._file.write(escape(self._take()))
-        self._file.write(f"{question}{escape(answer)}\n")
+        self._write(f"{escape(self._take())}{question}{answer}\n")
 
     def finished(self) -> None:
         """The command is over."""
-        self._file.write(escape(self._take()))
-        self._file.flush()
+        self._write(escape(self._take()))
 
     def stop(self) -> None:
         """Ends the recording."""
         self._app.stdout, self._app.stderr = self._streams
         self._file.close()
+
+    def _write(self, output: str) -> None:
+        self._file.write(self._typed + output)
+        self._file.flush()
+        self._typed = ""
 
     def _take(self) -> str:
         output = string_utils.strip_style(self._tee.copy.getvalue())

@@ -33,8 +33,9 @@ from shell.line.effects import (
     Waits,
     WatchPresence,
 )
+from shell.line.errors import Blocked, KeyNotAccepted, OutboxFull, UnexpectedMove
 from shell.line.model import Consent, Contact, Incoming, Kept, MessageId, Outgoing, State
-from shell.line.outbox import MAX_WAITING, UnexpectedMove
+from shell.line.outbox import MAX_WAITING
 from shell.line.peer import OpenLine, Peer
 from wire.certificates import Fingerprint, Pin, check_pin
 from wire.frames import LineClose, Receipt, Text, Verdict
@@ -51,18 +52,6 @@ VERDICT_OF: dict[Kept, Verdict] = {
     Kept.ALREADY_DECLINED: Verdict.REFUSED,
     Kept.NO_ROOM: Verdict.REFUSED,
 }
-
-
-class OutboxFull(Exception):
-    """Too many messages wait for one person."""
-
-
-class Blocked(Exception):
-    """The person is blocked by this user."""
-
-
-class KeyNotAccepted(Exception):
-    """The person presents a key that this user has not accepted."""
 
 
 class LineCore:
@@ -264,10 +253,14 @@ class LineCore:
         peer = self._peers.get(name_key(name))
         if peer is None:
             return []
+        effects: list[Effect] = []
         if online and peer.online is not True:
             peer.failures, peer.retry_at = 0, 0.0
+            if peer.online is False:
+                # Whoever was away may be a new process, which knows nothing of the old line.
+                effects = self._hang_up(peer, LineClose.REPLACED)
         peer.online = online
-        return self._advance(peer, now)
+        return [*effects, *self._advance(peer, now)]
 
     def received(self, line: LineId, frame: Text | Receipt, now: float) -> list[Effect]:
         """A frame on an open line."""

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any, cast
 
 from shell.line.channel import Arrived, Call, Channel, ChannelEvent, Closed, Invitation, Opened
+from shell.line.errors import Unreachable
 from shell.line.quic import Address, Quic, RouteAdded, destination_id, is_first, is_quic
 from wire.certificates import Fingerprint, Identity
 from wire.frames import NONCE_BYTES, Frame, LineClose, Probe, ProbeKind, decode_probe
@@ -31,10 +32,6 @@ PROBE_PATIENCE = 3.0  # seconds for any endpoint of a callee to answer a knock
 KNOCK_INTERVALS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between knocks, doubling as in RFC 8445 §14.3
 SOCKET_BUFFER = 4 * 1024 * 1024  # bytes; bursts of large messages overrun the kernel's default
 MAX_FAULT_LOGS = 20  # lines that faults of strangers may write into the log
-
-
-class Unreachable(Exception):
-    """No endpoint of the callee answered; `str()` says which were tried."""
 
 
 @dataclass(slots=True)

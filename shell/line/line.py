@@ -1,13 +1,10 @@
 """The line as the shell uses it: the core's rules carried out on a real socket and a real mailbox.
 
-Everything that happens passes through one queue: a batch of it goes through the core, what is to be kept is
-committed at once, and only then anything is sent or shown.
-
-    line = Line(identity, book, tell)
-    await line.bind(port=0)
-    await line.start(mailbox)
-    written = await line.write("bob", "hello")
-    print((await line.settled(written, patience=3.0)).state)
+line = Line(identity, book, tell)
+await line.bind(port=0)
+await line.start(mailbox)
+written = await line.write("bob", "hello")
+print((await line.settled(written, patience=3.0)).state)
 """
 
 import asyncio
@@ -15,7 +12,6 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from time import monotonic, time
@@ -32,10 +28,9 @@ from shell.line.effects import (
     Dial,
     Effect,
     HangUp,
-    KeepContact,
+    Keep,
     KeepIncoming,
     KeepOutgoing,
-    KeepState,
     LineId,
     ReleaseHeld,
     SendFrames,
@@ -43,8 +38,11 @@ from shell.line.effects import (
     Waits,
     WatchPresence,
 )
-from shell.line.endpoint import UdpEndpoint, Unreachable
+from shell.line.endpoint import UdpEndpoint
+from shell.line.errors import Unreachable
+from shell.line.happenings import Happenings
 from shell.line.model import MessageId, Outgoing, State
+from shell.line.settling import Settled, Waiting, Written
 from shell.mailbox import Mailbox
 from wire.certificates import Fingerprint, Identity
 from wire.errors import BadTicket, ErrorCode, Refused, WireError
@@ -59,7 +57,6 @@ T = TypeVar("T")
 TICK = 1.0  # seconds between looks at retries and silent lines
 KEEPALIVE = 20.0  # seconds between PINGs on a line; NATs keep UDP mappings for 30 s or more (RFC 4787 §4.3)
 MAX_EARLY = 64  # introductions that may come while the mailbox is read
-MAX_BATCH = 512  # happenings that share one commit
 
 
 class Introducer(Protocol):
@@ -78,23 +75,6 @@ class Introducer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of a message within the patience of whoever asked."""
-
-    state: State
-    offline: bool = False
-    """Whether the phone book says that the recipient is not there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A message that is on this disk, and the future of what becomes of it."""
-
-    message: Outgoing
-    settling: "asyncio.Future[Settled]"
-
-
 class Line:
     """One account's line. All methods are called on the event loop's thread."""
 
@@ -110,11 +90,9 @@ class Line:
         self._calls: dict[Channel, str] = {}
         self._early: deque[Introduction] = deque(maxlen=MAX_EARLY)
         self._numbers = count(1)
-        self._inputs: deque[Callable[[], list[Effect]]] = deque()
-        self._performing: list[asyncio.Future[None]] = []
-        self._wake = asyncio.Event()
+        self._happenings = Happenings(self)
+        self._waiting = Waiting()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiters: dict[MessageId, tuple[NameKey, asyncio.Future[Settled]]] = {}
 
     @property
     def core(self) -> LineCore:
@@ -151,7 +129,7 @@ class Line:
         )
         self._core = LineCore(self._identity.fingerprint, contacts, waiting, held)
         self._mailbox = mailbox
-        self._spawn(self._run(), "line")
+        self._spawn(self._happenings.run(), "line")
         self._spawn(self._tick(), "line-clock")
         for introduction in self._early:
             self.introduced(introduction)
@@ -163,8 +141,7 @@ class Line:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._endpoint.stop()
-        for _, waiter in self._waiters.values():
-            waiter.cancel()
+        self._waiting.cancel()
 
     # --- what the user does -----------------------------------------------------------------------------
 
@@ -176,15 +153,13 @@ class Line:
         message = Outgoing(
             MessageId(secrets.token_bytes(MESSAGE_ID_BYTES)), name_key(name), text, round(time(), 3)
         )
-        waiter: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
-        self._waiters[message.id] = message.peer, waiter
-        waiter.add_done_callback(lambda _: self._waiters.pop(message.id, None))
+        written = self._waiting.expect(message)
         try:
-            await self._perform(lambda: self._core.write(name, message, monotonic()))
+            await self._happenings.perform(lambda: self._core.write(name, message, monotonic()))
         except BaseException:
-            waiter.cancel()
+            written.settling.cancel()
             raise
-        return Written(message, waiter)
+        return written
 
     async def settled(self, written: Written, patience: float) -> Settled:
         """Waits until the recipient has the message, or is known to be away, or the patience (s) is over."""
@@ -196,27 +171,27 @@ class Line:
 
     async def accept(self, name: str) -> None:
         """Consents to somebody's messages."""
-        await self._perform(lambda: self._core.accept(name, monotonic()))
+        await self._happenings.perform(lambda: self._core.accept(name, monotonic()))
 
     async def decline(self, name: str) -> None:
         """Turns down what somebody new wrote."""
-        await self._perform(lambda: self._core.decline(name))
+        await self._happenings.perform(lambda: self._core.decline(name))
 
     async def block(self, name: str) -> None:
         """Wants no word from somebody any more."""
-        await self._perform(lambda: self._core.block(name))
+        await self._happenings.perform(lambda: self._core.block(name))
 
     async def unblock(self, name: str) -> None:
         """Takes a block back."""
-        await self._perform(lambda: self._core.unblock(name))
+        await self._happenings.perform(lambda: self._core.unblock(name))
 
     async def verify(self, name: str) -> None:
         """Marks somebody's key as compared."""
-        await self._perform(lambda: self._core.verify(name))
+        await self._happenings.perform(lambda: self._core.verify(name))
 
     async def accept_key(self, name: str) -> None:
         """Trusts somebody's changed key."""
-        await self._perform(lambda: self._core.accept_key(name, monotonic()))
+        await self._happenings.perform(lambda: self._core.accept_key(name, monotonic()))
 
     # --- what the phone book says -----------------------------------------------------------------------
 
@@ -236,66 +211,18 @@ class Line:
 
     def presence(self, name: str, *, online: bool) -> None:
         """Somebody came or went."""
-        self._happened(lambda: self._core.presence(name, online=online, now=monotonic()))
+        self._happenings.put(lambda: self._core.presence(name, online=online, now=monotonic()))
 
-    # --- the queue --------------------------------------------------------------------------------------
+    # --- Performer (shell.line.happenings) --------------------------------------------------------------
 
-    def _happened(self, happening: Callable[[], list[Effect]]) -> None:
-        self._inputs.append(happening)
-        self._wake.set()
+    async def keep(self, keeps: list[Keep]) -> list[Any]:
+        """Commits to the mailbox."""
+        if self._mailbox is None:
+            raise MailboxFailed("The mailbox is not open.")
+        return await self._mailbox.keep(keeps)
 
-    async def _perform(self, action: Callable[[], list[Effect]]) -> None:
-        """Puts an action into the queue and waits until its effects are committed."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def act() -> list[Effect]:
-            try:
-                effects = action()
-            except Exception as error:  # the caller's to handle; the queue goes on
-                done.set_exception(error)
-                return []
-            self._performing.append(done)
-            return effects
-
-        self._happened(act)
-        await done
-
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._inputs:
-                performing: list[asyncio.Future[None]] = []
-                self._performing = performing
-                effects: list[Effect] = []
-                for _ in range(min(MAX_BATCH, len(self._inputs))):
-                    effects += self._inputs.popleft()()
-                try:
-                    await self._carry_out(effects)
-                except MailboxFailed as error:
-                    self._tell(StorageFailed(str(error)))
-                    _finish(performing, error)
-                else:
-                    _finish(performing, None)
-
-    async def _carry_out(self, effects: list[Effect]) -> None:
-        while effects:
-            keeps = [effect for effect in effects if isinstance(effect, _KEEPS)]
-            acts = [effect for effect in effects if not isinstance(effect, _KEEPS)]
-            answers: list[Any] = []
-            if keeps and self._mailbox is not None:
-                try:
-                    answers = await self._mailbox.keep(keeps)
-                except MailboxFailed:
-                    self._undo(keeps, acts)
-                    raise
-            effects = []
-            for act in acts:
-                self._act(act)
-            for keep, answer in zip(keeps, answers, strict=True):
-                effects += self._kept(keep, answer)
-
-    def _kept(self, keep: Any, answer: Any) -> list[Effect]:
+    def kept(self, keep: Keep, answer: Any) -> list[Effect]:
+        """What follows from what the mailbox said."""
         match keep:
             case KeepIncoming(message, line):
                 return self._core.incoming_kept(message, answer, line)
@@ -306,20 +233,22 @@ class Line:
             case _:
                 return []
 
-    def _undo(self, keeps: list[Any], acts: list[Act]) -> None:
+    def undo(self, keeps: list[Keep], acts: list[Act], reason: MailboxFailed) -> None:
         """The disk refused: nothing of this batch may be sent as if it were safe."""
+        self._tell(StorageFailed(str(reason)))
         for keep in keeps:
             if isinstance(keep, KeepOutgoing):
                 self._core.not_written(keep.message)
         for act in acts:
             if isinstance(act, SendFrames):
                 # What the core thinks is on its way is not; a new line begins with what waits.
-                self._act(HangUp(act.line, LineClose.DONE))
-                self._happened(partial(self._core.line_closed, act.line, None, monotonic()))
+                self.act(HangUp(act.line, LineClose.DONE))
+                self._happenings.put(partial(self._core.line_closed, act.line, None, monotonic()))
             else:
-                self._act(act)
+                self.act(act)
 
-    def _act(self, act: Any) -> None:
+    def act(self, act: Act) -> None:
+        """Sends, dials, tells."""
         match act:
             case SendFrames(line, frames):
                 if line in self._channels:
@@ -332,7 +261,7 @@ class Line:
                     self._ids.pop(channel, None)
                     self._endpoint.close(channel, code)
             case Waits(peer):
-                self._give_up_waiting(peer, offline=True)
+                self._waiting.give_up(peer, offline=True)
             case WatchPresence(name):
                 self._spawn(self._watch(name), f"watch-{name}")
             case Tell(event):
@@ -341,11 +270,10 @@ class Line:
                 assert_never(act)
 
     def _told(self, event: Event) -> None:
-        if isinstance(event, MessageProgressed):
-            waiting = self._waiters.get(MessageId(bytes.fromhex(event.id)))
-            if waiting is not None and not waiting[1].done():
-                waiting[1].set_result(Settled(State(event.state)))
-                return  # whoever waits for it tells it
+        if isinstance(event, MessageProgressed) and self._waiting.settle(
+            MessageId(bytes.fromhex(event.id)), State(event.state)
+        ):
+            return  # whoever waits for it tells it
         self._tell(event)
 
     # --- the network ------------------------------------------------------------------------------------
@@ -356,12 +284,12 @@ class Line:
                 line = next(self._numbers)
                 self._channels[line], self._ids[channel] = channel, line
                 self._calls.pop(channel, None)
-                self._happened(
+                self._happenings.put(
                     lambda: self._core.line_opened(line, peer, key, calling=channel.calling, now=monotonic())
                 )
             case Arrived(frame):
                 line = self._ids.get(channel, 0)
-                self._happened(lambda: self._core.received(line, frame, monotonic()))
+                self._happenings.put(lambda: self._core.received(line, frame, monotonic()))
             case Closed(code, reason):
                 log.info("event=line_closed peer=%r code=%s reason=%r", channel.peer, code, reason)
                 self._channel_closed(channel, code, reason)
@@ -373,7 +301,7 @@ class Line:
         callee = self._calls.pop(channel, None)
         if line is not None:
             self._channels.pop(line, None)
-            self._happened(lambda: self._core.line_closed(line, code, monotonic()))
+            self._happenings.put(lambda: self._core.line_closed(line, code, monotonic()))
         elif callee is not None:
             self._failed(callee, reason or "The line was closed while it came up.", offline=False)
 
@@ -389,7 +317,7 @@ class Line:
                 allowed, effects = self._core.may_dial(name, key)
                 return effects
 
-            await self._perform(decide)
+            await self._happenings.perform(decide)
             if not allowed:
                 self._failed(name, f"{name}'s key changed.", offline=False)
                 return
@@ -403,14 +331,8 @@ class Line:
     def _failed(self, name: str, reason: str, *, offline: bool) -> None:
         log.info("event=dial_failed peer=%r offline=%s reason=%r", name, offline, reason)
         if not offline:
-            self._give_up_waiting(name_key(name), offline=False)
-        self._happened(lambda: self._core.dial_failed(name, reason, monotonic(), offline=offline))
-
-    def _give_up_waiting(self, key: NameKey, *, offline: bool) -> None:
-        """Tells those who wait for a message to settle that it will take longer."""
-        for peer, waiter in list(self._waiters.values()):
-            if peer == key and not waiter.done():
-                waiter.set_result(Settled(State.QUEUED, offline=offline))
+            self._waiting.give_up(name_key(name), offline=False)
+        self._happenings.put(lambda: self._core.dial_failed(name, reason, monotonic(), offline=offline))
 
     async def _watch(self, name: str) -> None:
         try:
@@ -422,7 +344,7 @@ class Line:
         next_ping = monotonic() + KEEPALIVE
         while True:
             await asyncio.sleep(TICK)
-            self._happened(lambda: self._core.tick(monotonic()))
+            self._happenings.put(lambda: self._core.tick(monotonic()))
             if monotonic() >= next_ping:
                 next_ping = monotonic() + KEEPALIVE
                 for channel in list(self._ids):
@@ -433,19 +355,6 @@ class Line:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_log_fault)
-
-
-_KEEPS = (KeepOutgoing, KeepIncoming, KeepState, KeepContact, ReleaseHeld, DeclineHeld)
-
-
-def _finish(performing: list[asyncio.Future[None]], error: Exception | None) -> None:
-    for done in performing:
-        if done.done():
-            continue
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
 
 
 def _log_fault(task: asyncio.Task[None]) -> None:

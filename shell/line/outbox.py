@@ -4,15 +4,12 @@ from collections.abc import Iterable
 
 import msgspec
 
+from shell.line.errors import UnexpectedMove
 from shell.line.model import FINAL, MOVE_OF, TRANSITIONS, MessageId, Move, Outgoing, State
 from wire.frames import Text, Verdict
 
 MAX_WAITING = 10_000  # messages that may wait for one person
 MAX_IN_FLIGHT = 64  # messages on their way at once; each may have 64 KiB
-
-
-class UnexpectedMove(Exception):
-    """The other side said something about a message that cannot be."""
 
 
 class Outbox:

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from shell import letters
 from shell.events import Event, MessageArrived
-from shell.line.core import Blocked, LineCore
+from shell.line.core import LineCore
 from shell.line.effects import (
     DeclineHeld,
     Dial,
@@ -27,6 +27,7 @@ from shell.line.effects import (
     Waits,
     WatchPresence,
 )
+from shell.line.errors import Blocked
 from shell.line.model import MessageId, Outgoing, State
 from shell.mailbox import SCHEMA, keep
 from wire.certificates import Fingerprint

@@ -1,0 +1,119 @@
+"""The one queue that everything on the line passes: a batch of happenings goes through the core, what is
+to be kept is committed at once, and only then anything is sent or shown.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from shell.errors import MailboxFailed
+from shell.line.effects import (
+    Act,
+    DeclineHeld,
+    Effect,
+    Keep,
+    KeepContact,
+    KeepIncoming,
+    KeepOutgoing,
+    KeepState,
+    ReleaseHeld,
+)
+
+MAX_BATCH = 512  # happenings that share one commit
+_KEEPS = (KeepOutgoing, KeepIncoming, KeepState, KeepContact, ReleaseHeld, DeclineHeld)
+
+
+class Performer(Protocol):
+    """Carries out what a batch decided."""
+
+    async def keep(self, keeps: list[Keep]) -> list[Any]:
+        """Commits all of it. Raises `MailboxFailed`, and then nothing is kept."""
+        ...
+
+    def kept(self, keep: Keep, answer: Any) -> list[Effect]:
+        """What follows from what the mailbox said."""
+        ...
+
+    def act(self, act: Act) -> None:
+        """Sends, dials, tells."""
+        ...
+
+    def undo(self, keeps: list[Keep], acts: list[Act], reason: MailboxFailed) -> None:
+        """The disk refused: nothing of this batch may be sent as if it were safe."""
+        ...
+
+
+class Happenings:
+    """What happened and was not looked at yet."""
+
+    def __init__(self, performer: Performer) -> None:
+        self._performer = performer
+        self._waiting: deque[Callable[[], list[Effect]]] = deque()
+        self._callers: list[asyncio.Future[None]] = []
+        self._wake = asyncio.Event()
+
+    def put(self, happening: Callable[[], list[Effect]]) -> None:
+        """Something happened; the core is asked when its turn comes."""
+        self._waiting.append(happening)
+        self._wake.set()
+
+    async def perform(self, action: Callable[[], list[Effect]]) -> None:
+        """Puts an action into the queue and waits until its effects are committed.
+
+        Raises what the action raises, and `MailboxFailed`.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def happening() -> list[Effect]:
+            try:
+                effects = action()
+            except Exception as error:  # the caller's to handle; the queue goes on
+                if not done.done():
+                    done.set_exception(error)
+                return []
+            self._callers.append(done)
+            return effects
+
+        self.put(happening)
+        await done
+
+    async def run(self) -> None:
+        """Works the queue until it is cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                effects: list[Effect] = []
+                for _ in range(min(MAX_BATCH, len(self._waiting))):
+                    effects += self._waiting.popleft()()
+                callers, self._callers = self._callers, []
+                _answer(callers, await self._carry_out(effects))
+
+    async def _carry_out(self, effects: list[Effect]) -> MailboxFailed | None:
+        while effects:
+            keeps = [effect for effect in effects if isinstance(effect, _KEEPS)]
+            acts = [effect for effect in effects if not isinstance(effect, _KEEPS)]
+            answers: list[Any] = []
+            if keeps:
+                try:
+                    answers = await self._performer.keep(keeps)
+                except MailboxFailed as error:
+                    self._performer.undo(keeps, acts, error)
+                    return error
+            effects = []
+            for act in acts:
+                self._performer.act(act)
+            for keep, answer in zip(keeps, answers, strict=True):
+                effects += self._performer.kept(keep, answer)
+        return None
+
+
+def _answer(callers: list[asyncio.Future[None]], error: Exception | None) -> None:
+    for caller in callers:
+        if caller.done():
+            continue
+        if error is None:
+            caller.set_result(None)
+        else:
+            caller.set_exception(error)

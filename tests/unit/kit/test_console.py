@@ -1,0 +1,160 @@
+"""The base console on string streams: verbatim words, one-line errors, JSON, recording and playing."""
+
+import argparse
+import io
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shell.kit.app import ConsoleApp
+from shell.kit.command import Command, Outcome, Parser, Said
+from shell.kit.errors import CommandError, ExitCode
+from shell.kit.player import play
+
+
+class Echoed(Outcome, frozen=True):
+    name: str
+    text: str
+
+    def render(self, *, plain: bool) -> str:
+        return f"{self.name}: {self.text}"
+
+
+def _say(app: ConsoleApp, arguments: argparse.Namespace) -> Outcome:
+    return Echoed(arguments.name, arguments.text)
+
+
+def _fail(app: ConsoleApp, arguments: argparse.Namespace) -> Outcome:
+    if arguments.how == "foreseen":
+        raise CommandError("That cannot be; do this instead.", code="cannot", exit_code=ExitCode.REFUSED)
+    raise ZeroDivisionError("nobody foresaw it")
+
+
+def _ask(app: ConsoleApp, arguments: argparse.Namespace) -> Outcome:
+    return Said(f"{app.ask('Name: ')} and {len(app.ask_secret('Password: '))} secret characters")
+
+
+def _say_arguments(parser: Parser) -> None:
+    parser.add_argument("name")
+    parser.add_argument("text", nargs="+")
+
+
+def _fail_arguments(parser: Parser) -> None:
+    parser.add_argument("how", choices=("foreseen", "unforeseen"))
+
+
+class Console(ConsoleApp):
+    COMMANDS = (
+        Command("say", "Test", "Say something", _say, _say_arguments, ("name", "text"), aliases=("s",)),
+        Command("fail", "Test", "Fail", _fail, _fail_arguments),
+        Command("question", "Test", "Ask", _ask),
+    )
+
+
+def console(*, as_json: bool = False) -> tuple[Console, io.StringIO]:
+    output = io.StringIO()
+    return Console(prompt="test> ", json=as_json, stdout=output, stderr=output), output
+
+
+def run(line: str, *, as_json: bool = False) -> tuple[str, ExitCode]:
+    app, output = console(as_json=as_json)
+    app.run_line(line)
+    return output.getvalue(), app.exit
+
+
+TEXT = st.text(st.characters(categories=["L", "N", "P", "S"], include_characters=" "), min_size=1).map(
+    str.strip
+)
+
+
+@given(TEXT.filter(bool).filter(lambda text: text not in ("-h", "--help")))
+def test_a_verbatim_text_arrives_as_it_was_typed(text: str) -> None:
+    said, code = run(f"say bob {text}", as_json=True)
+    assert json.loads(said) == {"name": "bob", "text": text}
+    assert code is ExitCode.DONE
+
+
+@pytest.mark.parametrize(
+    "line", ["say bob 'a\"; b > c | d # e", "/say bob 'a\"; b > c | d # e", "s bob 'a\"; b > c | d # e"]
+)
+def test_quotes_redirections_slashes_and_aliases(line: str) -> None:
+    assert run(line) == ("bob: 'a\"; b > c | d # e\n", ExitCode.DONE)
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "code"),
+    [
+        ("say", "say: NAME is missing. Usage: say [-h] name text [text ...]", ExitCode.USAGE),
+        ("say bob", "say: TEXT is missing. Usage: say [-h] name text [text ...]", ExitCode.USAGE),
+        ("fail foreseen", "That cannot be; do this instead.", ExitCode.REFUSED),
+        ("sayy bob x", "'sayy' is no command here. Did you mean 'say'?", ExitCode.USAGE),
+        ("/", "'/' is no command here. Type `help` for the list.", ExitCode.USAGE),
+        (
+            "question",
+            "There is no terminal to ask for name; use PARLEY_PASSWORD or --password-file.",
+            ExitCode.USER,
+        ),
+    ],
+)
+def test_each_error_is_one_line(line: str, message: str, code: ExitCode) -> None:
+    assert run(line) == (message + "\n", code)
+
+
+def test_what_nobody_foresaw_is_one_line_and_the_console_goes_on() -> None:
+    app, output = console()
+    app.run_line("fail unforeseen")
+    app.run_line("say bob still here")
+    first, second = output.getvalue().splitlines()
+    assert "ZeroDivisionError" in first
+    assert second == "bob: still here"
+
+
+def test_errors_in_json_are_objects() -> None:
+    said, _ = run("fail foreseen", as_json=True)
+    assert json.loads(said) == {"error": "cannot", "message": "That cannot be; do this instead."}
+
+
+def test_commands_stop_at_the_first_that_fails() -> None:
+    app, output = console()
+    assert app.run_commands(["say bob 1", "fail foreseen", "say bob 2"]) is ExitCode.REFUSED
+    assert "bob: 2" not in output.getvalue()
+
+
+class One:
+    password: str | None = "hidden words"
+
+    def app(self, name: str, output: io.StringIO) -> ConsoleApp:
+        return Console(prompt="test> ", stdout=output, stderr=output)
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_was_recorded_plays_again(tmp_path: Path) -> None:
+    app, output = console()
+    app.answers = lambda question, secret: "hidden words" if secret else "al/ice"
+    file = tmp_path / "transcript"
+    for line in (
+        f"transcript record {file}", "say bob 1/2 of /.*/", "fail foreseen", "question", "transcript stop",
+    ):  # fmt: skip
+        app.run_line(line)
+    assert "hidden words" not in file.read_text()
+    recorded = file.read_text()
+    assert recorded.startswith("test> say bob 1/2")
+    app.run_line(f"transcript record {file}")
+    assert "exists already" in output.getvalue()
+    file.write_text(recorded.replace("test> transcript stop\n", ""))
+    failure = play(file, One())
+    assert failure is None, str(failure)
+
+
+def test_a_transcript_that_differs_says_where(tmp_path: Path) -> None:
+    file = tmp_path / "transcript"
+    file.write_text("test> say bob 1\nbob: 1\ntest> say bob 2\nbob: 3\n")
+    failure = play(file, One())
+    assert failure is not None
+    assert failure.where == f"{file}:3"
+    assert failure.report == "- bob: 3\n+ bob: 2"
