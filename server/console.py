@@ -14,7 +14,7 @@ from server.effects import Happened
 from server.embedded import EmbeddedPhoneBook
 from server.operator import AccountInfo, ClientInfo, Operator, Stats
 from shell.kit.app import ConsoleApp
-from shell.kit.command import Command, Outcome, Parser, Said
+from shell.kit.command import Command, Listing, Outcome, Parser, Said
 from shell.kit.errors import CommandError
 from shell.kit.tables import table
 from shell.kit.theme import QUIET, marked
@@ -28,55 +28,50 @@ MAX_COMPLETED = 100  # names that one Tab offers
 PROMPT = "server> "
 
 
-class Clients(Outcome, frozen=True):
+class Clients(Listing, frozen=True):
     """What `clients` shows."""
 
     clients: list[ClientInfo]
 
-    def records(self) -> list[ClientInfo]:
-        """One object for each."""
+    def rows(self) -> list[ClientInfo]:
+        """Live sessions."""
         return self.clients
 
-    def render(self, *, plain: bool) -> Table | Text:
-        """Live sessions."""
-        if not self.clients:
-            return Text("Nobody is logged in.")
-        rows = [
-            (
-                safe(client.name),
-                client.address,
-                marked(client.visibility.value, plain=plain),
-                ago(client.since),
-                safe(client.version),
-            )
-            for client in self.clients
-        ]
-        return table(("name", "from", "visibility", "for", "shell"), rows, plain=plain)
+    def columns(self) -> tuple[str, ...]:
+        """Heads."""
+        return ("name", "from", "visibility", "for", "shell")
+
+    def cells(self, row: ClientInfo, *, plain: bool) -> tuple[RenderableType, ...]:
+        """One session."""
+        visibility = marked(row.visibility.value, plain=plain)
+        return safe(row.name), row.address, visibility, ago(row.since), safe(row.version)
+
+    def empty(self) -> str:
+        """No session."""
+        return "Nobody is logged in."
 
 
-class Accounts(Outcome, frozen=True):
+class Accounts(Listing, frozen=True):
     """What `accounts` shows."""
 
     accounts: list[AccountInfo]
 
-    def records(self) -> list[AccountInfo]:
-        """One object for each."""
+    def rows(self) -> list[AccountInfo]:
+        """Accounts by name."""
         return self.accounts
 
-    def render(self, *, plain: bool) -> Table | Text:
-        """Accounts by name."""
-        if not self.accounts:
-            return Text("No accounts.")
-        rows = [
-            (
-                safe(account.name),
-                marked("online" if account.online else "offline", plain=plain),
-                account.visibility.value,
-                moment(account.created),
-            )
-            for account in self.accounts
-        ]
-        return table(("name", "session", "visibility", "created"), rows, plain=plain)
+    def columns(self) -> tuple[str, ...]:
+        """Heads."""
+        return ("name", "session", "visibility", "created")
+
+    def cells(self, row: AccountInfo, *, plain: bool) -> tuple[RenderableType, ...]:
+        """One account."""
+        session = marked("online" if row.online else "offline", plain=plain)
+        return safe(row.name), session, row.visibility.value, moment(row.created)
+
+    def empty(self) -> str:
+        """None, or none that fits."""
+        return "No accounts."
 
 
 class Inspected(Outcome, frozen=True):

@@ -14,7 +14,7 @@ from wire.display import safe
 from wire.messages import Visibility
 
 if TYPE_CHECKING:
-    from shell.app import Shell
+    from shell.console import UserConsole
 
 TOPIC = "Account"
 VISIBILITIES = tuple(visibility.value for visibility in Visibility)
@@ -78,7 +78,7 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{safe(name)} ({count})" for name, count in counts.items()) or "none"
 
 
-def signup(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def signup(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Asks for the password twice where a person types it."""
     password = app.read_password("Password: ", arguments.password_file)
     if app.interactive and arguments.password_file is None:
@@ -89,14 +89,14 @@ def signup(app: "Shell", arguments: argparse.Namespace) -> Outcome:
     return _logged_in(app)
 
 
-def login(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def login(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Logs in."""
     password = app.read_password("Password: ", arguments.password_file)
     app.call(app.messenger.login(arguments.name, password), LOGIN_PATIENCE)
     return _logged_in(app)
 
 
-def _logged_in(app: "Shell") -> LoggedIn:
+def _logged_in(app: "UserConsole") -> LoggedIn:
     messenger = app.messenger
     core = messenger.line.core
     names = {contact.key: contact.name for contact in core.contacts()}
@@ -112,14 +112,14 @@ def _logged_in(app: "Shell") -> LoggedIn:
     )
 
 
-def logout(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def logout(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Logs out; what waits stays on disk."""
     app.call(app.messenger.logout())
     app.chat_with = None
     return Said("You are logged out.")
 
 
-def passwd(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def passwd(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Asks for the old password and the new one."""
     old = app.read_password("Old password: ", arguments.password_file)
     new = app.read_password("New password: ", arguments.new_password_file)
@@ -129,7 +129,7 @@ def passwd(app: "Shell", arguments: argparse.Namespace) -> Outcome:
     return Said("The password is changed; other sessions of this account have ended.")
 
 
-def visibility(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def visibility(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Sets it, or says what it is."""
     if arguments.visibility is not None:
         app.call(app.messenger.set_visibility(Visibility(arguments.visibility)))
@@ -142,7 +142,7 @@ def visibility(app: "Shell", arguments: argparse.Namespace) -> Outcome:
     return Said(f"Your visibility is {now.value}{meaning.get(now, '')}.")
 
 
-def status(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def status(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """All about this shell."""
     messenger = app.messenger
     logged_in = messenger.user is not None
@@ -185,7 +185,7 @@ def _visibility_arguments(parser: Parser) -> None:
     )
 
 
-COMMANDS: tuple[Command["Shell"], ...] = (
+COMMANDS: tuple[Command["UserConsole"], ...] = (
     Command("signup", TOPIC, "Make an account and log in", signup, _enter_arguments),
     Command("login", TOPIC, "Log in to your account", login, _enter_arguments),
     Command("logout", TOPIC, "Log out", logout),

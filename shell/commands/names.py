@@ -11,13 +11,13 @@ from wire.messages import Status
 from wire.names import name_key
 
 if TYPE_CHECKING:
-    from shell.app import Shell
+    from shell.console import UserConsole
 
 MAX_COMPLETED = 100  # names that one Tab offers
 PATIENCE = 1.0  # seconds that a Tab may take
 
 
-def complete_names(app: "Shell", text: str, line: str, begidx: int, endidx: int) -> Completions:
+def complete_names(app: "UserConsole", text: str, line: str, begidx: int, endidx: int) -> Completions:
     """Names that begin with what was typed; those of contacts where the phone book is away."""
     messenger = app.messenger
     try:
@@ -38,7 +38,7 @@ def complete_names(app: "Shell", text: str, line: str, begidx: int, endidx: int)
     )
 
 
-def complete_requests(app: "Shell", text: str, line: str, begidx: int, endidx: int) -> Completions:
+def complete_requests(app: "UserConsole", text: str, line: str, begidx: int, endidx: int) -> Completions:
     """Names of those who wait for an answer."""
     waiting = app.messenger.line.core.requests() if app.messenger.user else []
     return Completions(

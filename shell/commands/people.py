@@ -3,12 +3,13 @@
 import argparse
 from typing import TYPE_CHECKING
 
+import msgspec
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from shell.commands.names import complete_names, name_argument, requester_argument
-from shell.kit.command import Command, Outcome, Parser, Said
+from shell.kit.command import Command, Listing, Outcome, Parser, Said
 from shell.kit.errors import CommandError
 from shell.kit.tables import table
 from shell.kit.theme import marked, style_of
@@ -21,37 +22,39 @@ from wire.messages import Status
 from wire.names import name_key
 
 if TYPE_CHECKING:
-    from shell.app import Shell
+    from shell.console import UserConsole
 
 PEOPLE, CONSENT = "People", "Consent and keys"
 STATUSES = tuple(status.value for status in Status)
 
 
-class PersonRow(Outcome, frozen=True):
+class PersonRow(msgspec.Struct, frozen=True):
     """One line of `list`."""
 
     name: str
     status: str
 
 
-class People(Outcome, frozen=True):
+class People(Listing, frozen=True):
     """What `list` shows."""
 
     people: list[PersonRow]
 
-    def records(self) -> list[PersonRow]:
-        """One object for each person."""
+    def rows(self) -> list[PersonRow]:
+        """Everybody."""
         return self.people
 
-    def render(self, *, plain: bool) -> Table | Text:
-        """Names with their status."""
-        if not self.people:
-            return Text("Nobody.")
-        rows = [
-            (safe(row.name), Text(marked(row.status, plain=plain), style_of(row.status)))
-            for row in self.people
-        ]
-        return table(("name", "status"), rows, plain=plain)
+    def columns(self) -> tuple[str, ...]:
+        """Heads."""
+        return ("name", "status")
+
+    def cells(self, row: PersonRow, *, plain: bool) -> tuple[RenderableType, ...]:
+        """One person."""
+        return safe(row.name), _status(row.status, plain=plain)
+
+    def empty(self) -> str:
+        """Nobody fits."""
+        return "Nobody."
 
 
 class WhoisFound(Outcome, frozen=True):
@@ -75,7 +78,7 @@ class WhoisFound(Outcome, frozen=True):
         endpoints = hidden if self.endpoints is None else ", ".join(self.endpoints) or "none now"
         rows: list[tuple[RenderableType, ...]] = [
             ("name", safe(self.name)),
-            ("status", Text(marked(self.status, plain=plain), style_of(self.status))),
+            ("status", _status(self.status, plain=plain)),
             ("since", moment(self.since)),
             ("account since", moment(self.created)),
             ("key", f"{self.fingerprint} ({trust})"),
@@ -85,7 +88,7 @@ class WhoisFound(Outcome, frozen=True):
         return table(("what", "value"), rows, plain=plain)
 
 
-class ContactRow(Outcome, frozen=True):
+class ContactRow(msgspec.Struct, frozen=True):
     """One line of `contacts`."""
 
     name: str
@@ -94,53 +97,55 @@ class ContactRow(Outcome, frozen=True):
     key: str
 
 
-class Contacts(Outcome, frozen=True):
+class Contacts(Listing, frozen=True):
     """What `contacts` shows."""
 
     contacts: list[ContactRow]
 
-    def records(self) -> list[ContactRow]:
-        """One object for each."""
+    def rows(self) -> list[ContactRow]:
+        """Everybody dealt with."""
         return self.contacts
 
-    def render(self, *, plain: bool) -> Table | Text:
-        """Who they are to you."""
-        if not self.contacts:
-            return Text("You have no contacts yet; write to somebody.")
-        rows = [
-            (
-                safe(row.name),
-                Text(marked(row.status, plain=plain), style_of(row.status)),
-                row.consent,
-                row.key,
-            )
-            for row in self.contacts
-        ]
-        return table(("name", "status", "consent", "key"), rows, plain=plain)
+    def columns(self) -> tuple[str, ...]:
+        """Heads."""
+        return ("name", "status", "consent", "key")
+
+    def cells(self, row: ContactRow, *, plain: bool) -> tuple[RenderableType, ...]:
+        """One contact."""
+        return safe(row.name), _status(row.status, plain=plain), row.consent, row.key
+
+    def empty(self) -> str:
+        """Nobody yet."""
+        return "You have no contacts yet; write to somebody."
 
 
-class RequestRow(Outcome, frozen=True):
+class RequestRow(msgspec.Struct, frozen=True):
     """One line of `requests`."""
 
     name: str
     messages: int
 
 
-class Requests(Outcome, frozen=True):
+class Requests(Listing, frozen=True):
     """What `requests` shows."""
 
     requests: list[RequestRow]
 
-    def records(self) -> list[RequestRow]:
-        """One object for each."""
+    def rows(self) -> list[RequestRow]:
+        """Everybody who asks."""
         return self.requests
 
-    def render(self, *, plain: bool) -> Table | Text:
-        """Who asks, and how to answer."""
-        if not self.requests:
-            return Text("Nobody waits for your answer.")
-        rows = [(safe(row.name), str(row.messages)) for row in self.requests]
-        return table(("who asks (accept, decline or block NAME)", "messages"), rows, plain=plain)
+    def columns(self) -> tuple[str, ...]:
+        """Heads."""
+        return ("who asks (accept, decline or block NAME)", "messages")
+
+    def cells(self, row: RequestRow, *, plain: bool) -> tuple[RenderableType, ...]:
+        """One of them."""
+        return safe(row.name), str(row.messages)
+
+    def empty(self) -> str:
+        """Nobody asks."""
+        return "Nobody waits for your answer."
 
 
 class SafetyNumber(Outcome, frozen=True):
@@ -166,14 +171,14 @@ class SafetyNumber(Outcome, frozen=True):
         )
 
 
-def list_people(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def list_people(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Everybody with an account."""
     status = Status(arguments.status) if arguments.status else None
     people = app.call(app.messenger.people(arguments.pattern, status))
     return People([PersonRow(person.name, person.status.value) for person in people])
 
 
-def whois(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def whois(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """One person."""
     profile = app.call(app.messenger.whois(arguments.name))
     contact = app.messenger.line.core.contact(profile.name)
@@ -190,7 +195,7 @@ def whois(app: "Shell", arguments: argparse.Namespace) -> Outcome:
     )
 
 
-def contacts(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def contacts(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Everybody this shell has dealt with."""
     statuses = app.messenger.statuses
     rows = []
@@ -207,20 +212,20 @@ def contacts(app: "Shell", arguments: argparse.Namespace) -> Outcome:
     return Contacts(sorted(rows, key=lambda row: name_key(row.name)))
 
 
-def requests(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def requests(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Who waits for consent."""
     waiting = app.messenger.line.core.requests()
     return Requests([RequestRow(contact.name, count) for contact, count in waiting])
 
 
-def accept(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def accept(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Lets somebody's messages in."""
     name = _known_name(app, arguments.name)
     app.call(app.messenger.accept(name))
     return Said(f"{safe(name)} may write to you now.")
 
 
-def decline(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def decline(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Turns a request down."""
     name = _known_name(app, arguments.name)
     count = dict((contact.key, held) for contact, held in app.messenger.line.core.requests())  # noqa: C402
@@ -232,14 +237,14 @@ def decline(app: "Shell", arguments: argparse.Namespace) -> Outcome:
     )
 
 
-def block(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def block(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Wants no word from somebody."""
     name = _known_name(app, arguments.name)
     app.call(app.messenger.line.block(name))
     return Said(f"{safe(name)} is blocked and is not told.")
 
 
-def unblock(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def unblock(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Takes a block back."""
     contact = app.messenger.line.core.contact(arguments.name)
     if contact is None or contact.consent is not Consent.BLOCKED:
@@ -248,7 +253,7 @@ def unblock(app: "Shell", arguments: argparse.Namespace) -> Outcome:
     return Said(f"{safe(contact.name)} may ask you again.")
 
 
-def verify(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def verify(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Shows the safety number, or marks it as compared."""
     line = app.messenger.line
     contact = line.core.contact(arguments.name)
@@ -269,7 +274,7 @@ def verify(app: "Shell", arguments: argparse.Namespace) -> Outcome:
     return SafetyNumber(name, number, verified, bool(contact and contact.presented))
 
 
-def accept_key(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def accept_key(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Trusts a changed key."""
     contact = app.messenger.line.core.contact(arguments.name)
     if contact is None or contact.presented is None:
@@ -278,7 +283,11 @@ def accept_key(app: "Shell", arguments: argparse.Namespace) -> Outcome:
     return Said(f"The new key of {safe(contact.name)} is pinned; it is not verified.")
 
 
-def _known_name(app: "Shell", name: str) -> str:
+def _status(word: str, *, plain: bool) -> Text:
+    return Text(marked(word, plain=plain), style_of(word))
+
+
+def _known_name(app: "UserConsole", name: str) -> str:
     """The name as it was written at sign-up, of somebody known here or to the phone book."""
     contact = app.messenger.line.core.contact(name)
     return contact.name if contact else app.call(app.messenger.whois(name)).name
@@ -301,7 +310,7 @@ def _verify_arguments(parser: Parser) -> None:
     parser.add_argument("--confirm", action="store_true", help="both of you saw the same number")
 
 
-COMMANDS: tuple[Command["Shell"], ...] = (
+COMMANDS: tuple[Command["UserConsole"], ...] = (
     Command("list", PEOPLE, "List everybody, with their status", list_people, _list_arguments),
     Command("whois", PEOPLE, "Show what the phone book tells about somebody", whois, name_argument),
     Command("contacts", PEOPLE, "List whom you have dealt with, and whether you trust their key", contacts),

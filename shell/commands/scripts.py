@@ -17,7 +17,7 @@ from wire.messages import Status
 from wire.names import name_key
 
 if TYPE_CHECKING:
-    from shell.app import Shell
+    from shell.console import UserConsole
 
 TOPIC = "Scripts"
 PATIENCE = 10.0  # seconds that `wait` waits unless told otherwise
@@ -52,7 +52,7 @@ class Waited(Outcome, frozen=True):
                 return Text(text)
 
 
-def wait(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def wait(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Waits for one thing that arrives by itself."""
     name, patience = arguments.name, arguments.timeout
     key = name_key(name) if name else None
@@ -98,7 +98,7 @@ def wait(app: "Shell", arguments: argparse.Namespace) -> Outcome:
             return Waited("connection")
 
 
-def _wait_status(app: "Shell", arguments: argparse.Namespace) -> Waited:
+def _wait_status(app: "UserConsole", arguments: argparse.Namespace) -> Waited:
     if not arguments.name or not arguments.status:
         raise CommandError(
             "Say whose status and which: `wait status NAME STATUS`.", code="usage", exit_code=ExitCode.USAGE
@@ -112,12 +112,12 @@ def _wait_status(app: "Shell", arguments: argparse.Namespace) -> Waited:
     return Waited("status", arguments.name, wanted.value)
 
 
-def _wait_until(app: "Shell", arguments: argparse.Namespace, found: Callable[[], object]) -> None:
+def _wait_until(app: "UserConsole", arguments: argparse.Namespace, found: Callable[[], object]) -> None:
     if app.inbox.until(found, arguments.timeout) is None:
         raise _timed_out(arguments)
 
 
-def _requester(app: "Shell", key: str | None) -> str | None:
+def _requester(app: "UserConsole", key: str | None) -> str | None:
     for contact, _ in app.messenger.line.core.requests():
         if key in (None, contact.key):
             return contact.name
@@ -132,7 +132,7 @@ def _timed_out(arguments: argparse.Namespace) -> CommandError:
     )
 
 
-def _complete_name(app: "Shell", text: str, line: str, begidx: int, endidx: int) -> Completions:
+def _complete_name(app: "UserConsole", text: str, line: str, begidx: int, endidx: int) -> Completions:
     return complete_names(app, text, line, begidx, endidx)
 
 
@@ -143,6 +143,6 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--timeout", type=float, default=PATIENCE, metavar="S", help="seconds (10)")
 
 
-COMMANDS: tuple[Command["Shell"], ...] = (
+COMMANDS: tuple[Command["UserConsole"], ...] = (
     Command("wait", TOPIC, "Wait for what arrives by itself, then show it", wait, _arguments),
 )

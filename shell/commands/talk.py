@@ -21,7 +21,7 @@ from wire.limits import MAX_TEXT
 from wire.names import name_key
 
 if TYPE_CHECKING:
-    from shell.app import Shell
+    from shell.console import UserConsole
 
 TOPIC = "Messages"
 MAX_SHOWN = 10_000  # messages that `history` or `search` shows at most
@@ -101,7 +101,7 @@ class Letters(Outcome, frozen=True):
         )
 
 
-def msg(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def msg(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Writes to somebody, and waits a little for what becomes of it."""
     text = arguments.text
     if text == "-" and not app.interactive:
@@ -124,7 +124,7 @@ def msg(app: "Shell", arguments: argparse.Namespace) -> Outcome:
     return Delivery(name, message_id, settled.state.value, settled.offline, brief)
 
 
-def chat(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def chat(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """From now on every line is a message."""
     contact = app.messenger.line.core.contact(arguments.name)
     name = contact.name if contact else app.call(app.messenger.whois(arguments.name)).name
@@ -134,7 +134,7 @@ def chat(app: "Shell", arguments: argparse.Namespace) -> Outcome:
     )
 
 
-def end(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def end(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Back to commands."""
     if app.chat_with is None:
         raise CommandError("You are in no chat.", code="no-chat")
@@ -142,14 +142,14 @@ def end(app: "Shell", arguments: argparse.Namespace) -> Outcome:
     return Said(f"The chat with {safe(name)} is over; lines are commands again.")
 
 
-def history(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def history(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """The last messages with somebody."""
     contact = app.messenger.line.core.contact(arguments.name)
     name = contact.name if contact else arguments.name
     return _history(app, name, arguments.limit or app.settings.history_lines) or _none(app)
 
 
-def search(app: "Shell", arguments: argparse.Namespace) -> Outcome:
+def search(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Messages that contain a text."""
     found = app.call(
         app.messenger.mailbox.read(
@@ -159,21 +159,21 @@ def search(app: "Shell", arguments: argparse.Namespace) -> Outcome:
     return _letters(app, found) if found else _none(app)
 
 
-def _history(app: "Shell", name: str, limit: int) -> Letters | None:
+def _history(app: "UserConsole", name: str, limit: int) -> Letters | None:
     key = name_key(name)
     found = app.call(app.messenger.mailbox.read(lambda connection: letters.history(connection, key, limit)))
     app.looked_at(name)
     return _letters(app, found) if found else None
 
 
-def _letters(app: "Shell", found: list[letters.Letter]) -> Letters:
+def _letters(app: "UserConsole", found: list[letters.Letter]) -> Letters:
     rows = [
         LetterRow(letter.name, letter.outgoing, letter.text, letter.written, letter.state) for letter in found
     ]
     return Letters(rows, app.messenger.user or "", app.settings.time_format)
 
 
-def _none(app: "Shell") -> Letters:
+def _none(app: "UserConsole") -> Letters:
     return Letters([], app.messenger.user or "", app.settings.time_format)
 
 
@@ -207,7 +207,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-COMMANDS: tuple[Command["Shell"], ...] = (
+COMMANDS: tuple[Command["UserConsole"], ...] = (
     Command(
         "msg",
         TOPIC,

@@ -1,7 +1,7 @@
 """One table of commands drives parsing, help, completion, permission and `--json` of a console."""
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from shell.kit.errors import CommandError, ExitCode
+from shell.kit.tables import table
 from shell.kit.verbatim import VerbatimWords
 
 AppT = TypeVar("AppT", bound="cmd2.Cmd")
@@ -31,6 +32,37 @@ class Outcome(msgspec.Struct, frozen=True):
     def exit_code(self) -> ExitCode:
         """What scripts see."""
         return ExitCode.DONE
+
+
+class Listing(Outcome, frozen=True):
+    """Rows of one kind: a table for people, one object a row for programs."""
+
+    def rows(self) -> Sequence[msgspec.Struct]:
+        """What is listed."""
+        raise NotImplementedError
+
+    def columns(self) -> Sequence[str]:
+        """The heads."""
+        raise NotImplementedError
+
+    def cells(self, row: Any, *, plain: bool) -> Sequence[RenderableType]:
+        """One row, a cell for each head."""
+        raise NotImplementedError
+
+    def empty(self) -> str:
+        """What to say where there is nothing."""
+        raise NotImplementedError
+
+    def records(self) -> Iterable[msgspec.Struct]:
+        """One object for each row."""
+        return self.rows()
+
+    def render(self, *, plain: bool) -> RenderableType:
+        """The table."""
+        rows = self.rows()
+        if not rows:
+            return Text(self.empty())
+        return table(self.columns(), [self.cells(row, plain=plain) for row in rows], plain=plain)
 
 
 class Said(Outcome, frozen=True):

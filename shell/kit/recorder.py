@@ -3,16 +3,13 @@
 import argparse
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import Any, Protocol, TextIO
 
 from cmd2 import string_utils
 
 from shell.kit.command import Command, Parser, Said
 from shell.kit.errors import CommandError
 from shell.kit.transcript import escape
-
-if TYPE_CHECKING:
-    from shell.kit.app import ConsoleApp
 
 
 class Tee(io.TextIOBase):
@@ -45,10 +42,18 @@ class Tee(io.TextIOBase):
         return self._stream.fileno()
 
 
+class Recordable(Protocol):
+    """A console, as far as a recording needs it."""
+
+    stdout: Any
+    stderr: Any
+    recorder: "Recorder | None"
+
+
 class Recorder:
     """One recording."""
 
-    def __init__(self, path: Path, app: "ConsoleApp") -> None:
+    def __init__(self, path: Path, app: Recordable) -> None:
         try:
             self._file = path.open("x", encoding="utf-8")
         except FileExistsError:
@@ -60,8 +65,7 @@ class Recorder:
         self._streams = app.stdout, app.stderr
         self._tee = Tee(app.stdout)
         self._typed = ""
-        app.stdout = self._tee  # type: ignore[assignment]
-        app.stderr = app.stdout
+        app.stdout = app.stderr = self._tee
 
     def typed(self, prompt: str, line: str) -> None:
         """A line was typed at the prompt; it is written with what comes of it."""
@@ -93,7 +97,7 @@ class Recorder:
         return output
 
 
-def _transcript(app: "ConsoleApp", arguments: argparse.Namespace) -> Said:
+def _transcript(app: Recordable, arguments: argparse.Namespace) -> Said:
     if arguments.action == "record":
         if app.recorder is not None:
             raise CommandError(f"A recording to {app.recorder.path} runs already; stop it first.")
@@ -115,7 +119,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("file", nargs="?", help="where to write it", completer=Cmd.path_complete)
 
 
-TRANSCRIPT: Command["ConsoleApp"] = Command(
+TRANSCRIPT: Command[Any] = Command(
     "transcript",
     "Scripts",
     "Record what is typed and what comes back, for `--transcript`",

@@ -1,0 +1,188 @@
+"""The whole phone book in this process: pages, store, throttles."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from server.accounts import Account, AccountId, SqliteAccounts
+from server.datafolder import DataFolder as ServerFolder
+from server.embedded import EmbeddedPhoneBook
+from server.errors import DataFolderError, FolderInUse, NameInUse
+from server.operator import Operator
+from server.settings import ServerSettings
+from shell.datafolder import DataFolder
+from shell.phonebook import PhoneBook
+from wire.certificates import make_identity
+from wire.errors import ErrorCode, Refused
+from wire.messages import ListPeople, People, Status, Visibility
+from wire.names import NameKey, name_key
+
+COUNT = 250
+PASSWORD = "correct horse battery"
+
+
+def settings(folder: Path, **changes: object) -> ServerSettings:
+    return ServerSettings(
+        listen="127.0.0.1:0",
+        data=str(folder / "server"),
+        argon2_time=1,
+        argon2_memory_kib=64,
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def account(name: str) -> Account:
+    return Account(AccountId(0), name_key(name), name, "$argon2id$none", 1.0, bytes(32))
+
+
+async def fill(path: Path, names: list[str]) -> None:
+    accounts = SqliteAccounts(path)
+    for name in names:
+        await accounts.create(account(name))
+    accounts.close()
+
+
+def logged_in(folder: Path, book: EmbeddedPhoneBook, talk: Callable[[PhoneBook], Awaitable[None]]) -> None:
+    async def work() -> None:
+        address = "{}:{}".format(*book.address)
+        async with PhoneBook(address, DataFolder(folder / "alice")) as client:
+            await client.signup("alice", PASSWORD, make_identity("alice"))
+            await talk(client)
+
+    asyncio.run(work())
+
+
+def test_pages_have_everybody_once_and_in_order(tmp_path: Path) -> None:
+    ServerFolder(tmp_path / "server").close()
+    names = [f"person.{chr(97 + number % 26)}{number:03}x" for number in range(COUNT)]
+    asyncio.run(fill(tmp_path / "server" / "accounts.db", names))
+
+    async def talk(client: PhoneBook) -> None:
+        for pattern, expected in (
+            ("", sorted([*names, "alice"])),
+            ("person.a", sorted(name for name in names if name.startswith("person.a"))),
+            ("*00?x", sorted(name for name in names if name[-4:-2] == "00")),
+            ("nobody", []),
+        ):
+            found: list[str] = []
+            while True:
+                page = await client.request(ListPeople(pattern, None, found[-1] if found else ""), People)
+                found += [person.name for person in page.people]
+                if not page.more:
+                    break
+            assert found == expected, pattern
+        online = await client.request(ListPeople("", Status.ONLINE), People)
+        assert [person.name for person in online.people] == ["alice"]
+        offline = await client.request(ListPeople("", Status.OFFLINE), People)
+        assert "alice" not in [person.name for person in offline.people]
+        assert offline.more
+
+    with EmbeddedPhoneBook(settings(tmp_path)) as book:
+        logged_in(tmp_path, book, talk)
+
+
+def test_names_are_one_of_a_kind_also_to_the_eye(tmp_path: Path) -> None:
+    async def work() -> None:
+        accounts = SqliteAccounts(tmp_path / "accounts.db")
+        await accounts.create(account("Alice"))
+        for taken in ("alice", "ALICE", "A1ice"):
+            with pytest.raises(NameInUse):
+                await accounts.create(account(taken))
+        accounts.close()
+
+    asyncio.run(work())
+
+
+def test_changes_at_once_do_not_undo_each_other(tmp_path: Path) -> None:
+    async def work() -> None:
+        accounts = SqliteAccounts(tmp_path / "accounts.db")
+        made = await accounts.create(account("alice"))
+        await asyncio.gather(
+            accounts.update(made.id, password_hash="new", new_epoch=True),
+            accounts.update(made.id, last_seen=7.0),
+            accounts.update(made.id, visibility=Visibility.BUSY, allowed=(NameKey("bob"),), new_epoch=True),
+        )
+        found = await accounts.find(made.key)
+        assert found is not None
+        assert found == await accounts.get(made.id)
+        assert (found.password_hash, found.last_seen, found.epoch) == ("new", 7.0, 2)
+        assert (found.visibility, found.allowed) == (Visibility.BUSY, (NameKey("bob"),))
+        accounts.close()
+
+    asyncio.run(work())
+
+
+def test_a_full_disk_is_said_and_the_old_password_works(tmp_path: Path) -> None:
+    async def talk(client: PhoneBook) -> None:
+        def fill_up() -> None:
+            book.server.accounts._connection.execute("PRAGMA max_page_count = 1")
+            pages = book.server.accounts._connection.execute("PRAGMA page_count").fetchone()[0]
+            book.server.accounts._connection.execute(f"PRAGMA max_page_count = {pages}")
+            book.server.accounts._connection.execute("CREATE TEMP TRIGGER full BEFORE UPDATE ON main.accounts"
+                " BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END")  # fmt: skip
+
+        def free() -> None:
+            book.server.accounts._connection.execute("DROP TRIGGER full")
+
+        worker = book.server.accounts._thread
+        await asyncio.wrap_future(worker.submit(fill_up))
+        with pytest.raises(Refused) as caught:
+            await client.passwd(PASSWORD, "another password")
+        assert caught.value.code in (ErrorCode.STORAGE_FAILED, ErrorCode.INTERNAL_ERROR)
+        await asyncio.wrap_future(worker.submit(free))
+        await client.passwd(PASSWORD, "another password")
+
+    with EmbeddedPhoneBook(settings(tmp_path)) as book:
+        logged_in(tmp_path, book, talk)
+
+
+def test_closed_registration_says_so(tmp_path: Path) -> None:
+    with EmbeddedPhoneBook(settings(tmp_path, registration="closed")) as book:
+
+        async def work() -> None:
+            address = "{}:{}".format(*book.address)
+            async with PhoneBook(address, DataFolder(tmp_path / "alice")) as client:
+                with pytest.raises(Refused, match="no sign-ups"):
+                    await client.signup("alice", PASSWORD, make_identity("alice"))
+
+        asyncio.run(work())
+
+
+def test_a_kick_ends_the_resume_token_as_well(tmp_path: Path) -> None:
+    with EmbeddedPhoneBook(settings(tmp_path)) as book:
+
+        async def work() -> None:
+            address = "{}:{}".format(*book.address)
+            told = asyncio.Event()
+            client = PhoneBook(address, DataFolder(tmp_path / "alice"), on_push=lambda push: told.set())
+            await client.connect()
+            session = await client.signup("alice", PASSWORD, make_identity("alice"))
+            assert await asyncio.to_thread(Operator(book).kick, "ALICE", "enough")
+            async with asyncio.timeout(10):
+                await told.wait()
+            await client.close()
+            again = PhoneBook(address, DataFolder(tmp_path / "alice"))
+            await again.connect()
+            again.session = session
+            with pytest.raises(Refused, match="session is over"):
+                await again._resume()
+            again.session = None
+            await again.close()
+
+        asyncio.run(work())
+
+
+def test_one_folder_has_one_phone_book(tmp_path: Path) -> None:
+    with EmbeddedPhoneBook(settings(tmp_path)), pytest.raises(FolderInUse, match="Another phone book"):
+        EmbeddedPhoneBook(settings(tmp_path))
+
+
+def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "accounts.db") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(DataFolderError, match="newer"):
+        SqliteAccounts(tmp_path / "accounts.db")
