@@ -15,7 +15,7 @@ from server.settings import ServerSettings
 from shell.datafolder import DataFolder
 from shell.phonebook import PhoneBook
 from wire.certificates import make_identity
-from wire.errors import ErrorCode, Refused
+from wire.errors import Refused
 from wire.messages import ListPeople, People, Status, Visibility
 from wire.names import NameKey, name_key
 
@@ -112,30 +112,6 @@ def test_changes_at_once_do_not_undo_each_other(tmp_path: Path) -> None:
         accounts.close()
 
     asyncio.run(work())
-
-
-def test_a_full_disk_is_said_and_the_old_password_works(tmp_path: Path) -> None:
-    async def talk(client: PhoneBook) -> None:
-        def fill_up() -> None:
-            book.server.accounts._connection.execute("PRAGMA max_page_count = 1")
-            pages = book.server.accounts._connection.execute("PRAGMA page_count").fetchone()[0]
-            book.server.accounts._connection.execute(f"PRAGMA max_page_count = {pages}")
-            book.server.accounts._connection.execute("CREATE TEMP TRIGGER full BEFORE UPDATE ON main.accounts"
-                " BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END")  # fmt: skip
-
-        def free() -> None:
-            book.server.accounts._connection.execute("DROP TRIGGER full")
-
-        worker = book.server.accounts._thread
-        await asyncio.wrap_future(worker.submit(fill_up))
-        with pytest.raises(Refused) as caught:
-            await client.passwd(PASSWORD, "another password")
-        assert caught.value.code in (ErrorCode.STORAGE_FAILED, ErrorCode.INTERNAL_ERROR)
-        await asyncio.wrap_future(worker.submit(free))
-        await client.passwd(PASSWORD, "another password")
-
-    with EmbeddedPhoneBook(settings(tmp_path)) as book:
-        logged_in(tmp_path, book, talk)
 
 
 def test_closed_registration_says_so(tmp_path: Path) -> None:
