@@ -154,7 +154,7 @@ def _watch(app: "AdminConsole", arguments: argparse.Namespace) -> Outcome:
 
 
 def _shutdown(app: "AdminConsole", arguments: argparse.Namespace) -> None:
-    app.operator.shutdown(arguments.text or "The phone book stops.")
+    app.operator.shutdown(arguments.text or "")
     raise SystemExit(0)
 
 

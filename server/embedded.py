@@ -58,7 +58,7 @@ class EmbeddedPhoneBook:
         """Runs a coroutine on the phone book's thread and waits for its result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(ANSWER_PATIENCE)
 
-    def stop(self, text: str = "The phone book stops.") -> None:
+    def stop(self, text: str = "") -> None:
         """Tells everybody and ends; a second call does nothing."""
         if self.running:
             self.call(self.server.stop(text))

@@ -84,7 +84,7 @@ class PhoneBookServer:
         self._sweeper = asyncio.create_task(self._sweep(), name="sweep")
         log.info("event=listening address=%s port=%d", *self.address)
 
-    async def stop(self, text: str = "The phone book stops.") -> None:
+    async def stop(self, text: str = "") -> None:
         """Tells everybody, lets them read it, and closes everything."""
         if self._server is not None:
             self._server.close()

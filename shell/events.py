@@ -89,6 +89,15 @@ class Reconnected(Event, frozen=True):
     """The connection to the phone book is back, with the session."""
 
 
+class DatagramSeen(Event, frozen=True):
+    """While tracing: a datagram came or went."""
+
+    outgoing: bool
+    host: str
+    port: int
+    what: str
+
+
 class StorageFailed(Event, frozen=True):
     """The mailbox could not write, so something was neither kept nor confirmed."""
 

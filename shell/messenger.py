@@ -69,6 +69,7 @@ class Messenger:
         self._mailbox: Mailbox | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._watched: set[str] = set()
+        self._farewell = ""
         self.unread_at_login: list[tuple[NameKey, int]] = []
         self.visibility = Visibility.ONLINE
         self.statuses: dict[NameKey, Status] = {}
@@ -77,7 +78,7 @@ class Messenger:
             server,
             folder,
             on_push=self._pushed,
-            on_lost=lambda reason: self._tell(Disconnected(reason)),
+            on_lost=self._lost,
             on_back=self._back,
             on_end=self._ended,
         )
@@ -169,6 +170,10 @@ class Messenger:
         await self.book.request(SetVisibility(visibility, allowed), Done)
         self.visibility = visibility
 
+    async def trace(self, *, on: bool) -> None:
+        """Tells every datagram of the line, or no more."""
+        self.line.trace(on=on)
+
     # --- inside -----------------------------------------------------------------------------------------
 
     async def _begin(
@@ -245,13 +250,19 @@ class Messenger:
                     self._line.introduced(introduction)
             case Notice(text):
                 self._tell(NoticeArrived(text))
-            case Closing(CloseReason.SHUTDOWN | CloseReason.TOO_SLOW):
-                pass  # the connection drops now, and the session is taken up again
+            case Closing(CloseReason.SHUTDOWN | CloseReason.TOO_SLOW, text):
+                # The connection drops now, and the session is taken up again.
+                words = f" It says: {text}" if text else ""
+                self._farewell = f"The phone book has stopped.{words}"
             case Closing(reason, text):
                 self._tell(SessionEnded(reason, text))
                 self._spawn(self._leave())
             case _:
                 log.info("event=unknown_push type=%s", type(push).__name__)
+
+    def _lost(self, reason: str) -> None:
+        farewell, self._farewell = self._farewell, ""
+        self._tell(Disconnected(farewell or reason))
 
     def _back(self) -> None:
         self._tell(Reconnected())

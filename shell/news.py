@@ -3,6 +3,7 @@
 from rich.text import Text
 
 from shell.events import (
+    DatagramSeen,
     Disconnected,
     Event,
     KeyChanged,
@@ -80,9 +81,11 @@ def news(event: Event, *, time_format: str, plain: bool) -> Text | None:
             detail = f": {safe(text)}" if text else "."
             return Text(f"{REASONS[reason]}{detail}", WARNING)
         case Disconnected(reason):
-            return Text(f"{safe(reason)} Trying to come back; talks go on.", WARNING)
+            return Text(f"{safe(reason)}\nThe shell tries to come back; talks go on.", WARNING)
         case Reconnected():
             return Text("The phone book is back.", QUIET)
+        case DatagramSeen(outgoing, host, port, what):
+            return Text(f"{'to  ' if outgoing else 'from'} {host}:{port}  {what}", QUIET)
         case StorageFailed(reason):
             return Text(safe(reason), ALARM)
         case _:

@@ -31,6 +31,7 @@ PASSWORD_VARIABLE = "PARLEY_PASSWORD"  # noqa: S105
 _LEFT_OUT = ("edit", "run_pyscript", "py", "ipy", "macro", "_relative_run_script")
 
 cmd2.set_default_argument_parser(Parser)
+cmd2.Cmd.DEFAULT_CATEGORY = "Console"
 
 
 class ConsoleApp(cmd2.Cmd):
@@ -126,8 +127,8 @@ class ConsoleApp(cmd2.Cmd):
             return
         rendered = outcome.render(plain=self.plain)
         if rendered is not None:
-            # Tables fit the terminal; sentences are wrapped by it, so that they can be copied whole.
-            self.poutput(rendered, soft_wrap=not isinstance(rendered, Table))
+            # A person's lines break between words; a script's sentences stay whole.
+            self.poutput(rendered, soft_wrap=not (self.interactive or isinstance(rendered, Table)))
 
     def report(self, error: CommandError) -> None:
         """Prints an error as one line on the error stream."""
@@ -137,7 +138,7 @@ class ConsoleApp(cmd2.Cmd):
             self.stderr.write(line + "\n")
             self.stderr.flush()
         else:
-            self.perror(" ".join(str(error).split()))
+            self.perror(" ".join(str(error).split()), soft_wrap=not self.interactive)
 
     def announce(self, news: RenderableType) -> None:
         """Shows what arrived by itself above the prompt; thread-safe.
@@ -149,7 +150,7 @@ class ConsoleApp(cmd2.Cmd):
         with self._alert_condition:
             while len(self._alert_queue) >= MAX_NEWS:
                 self._alert_queue.popleft()
-        self.add_alert(msg=news)
+        self.add_alert(msg=news, soft_wrap=False)
 
     def ask(self, question: str) -> str:
         """Asks the person at the terminal, or the transcript."""

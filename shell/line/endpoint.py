@@ -58,6 +58,8 @@ class UdpEndpoint(asyncio.DatagramProtocol):
         self._invitations: dict[bytes, Invitation] = {}
         self._callers: dict[Address, float] = {}
         self._knocks: dict[bytes, asyncio.Future[tuple[Address, bytes]]] = {}
+        self.tracer: Callable[[bool, Address, bytes], None] | None = None
+        """Is shown every datagram, with whether it goes out."""
         self._transport: asyncio.DatagramTransport | None = None
         self._faults = 0
         self._mapped = False
@@ -134,6 +136,8 @@ class UdpEndpoint(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """One datagram from anybody."""
+        if self.tracer is not None:
+            self.tracer(False, (addr[0], addr[1]), data)
         try:
             self._route(data, (addr[0], addr[1]))
         except Exception:  # the edge of what strangers can reach: whatever they sent, the others go on
@@ -265,6 +269,8 @@ class UdpEndpoint(asyncio.DatagramProtocol):
     def _transmit(self, datagram: bytes, address: Address) -> None:
         if self._transport is None:
             return
+        if self.tracer is not None:
+            self.tracer(True, address, datagram)
         try:
             self._transport.sendto(datagram, address)
         except OSError as error:  # no route: as good as a lost datagram

@@ -19,7 +19,8 @@ from typing import Any, Protocol, TypeVar, assert_never
 
 from shell import letters
 from shell.errors import MailboxFailed, NotConnected, NotLoggedIn
-from shell.events import Event, MessageProgressed, StorageFailed
+from shell.events import DatagramSeen, Event, MessageProgressed, StorageFailed
+from shell.line.addresses import plain_host
 from shell.line.channel import Arrived, Channel, ChannelEvent, Closed, Opened
 from shell.line.core import LineCore
 from shell.line.effects import (
@@ -43,6 +44,7 @@ from shell.line.errors import Unreachable
 from shell.line.happenings import Happenings
 from shell.line.model import MessageId, Outgoing, State
 from shell.line.settling import Settled, Waiting, Written
+from shell.line.trace import describe
 from shell.mailbox import Mailbox
 from wire.certificates import Fingerprint, Identity
 from wire.errors import BadTicket, ErrorCode, Refused, WireError
@@ -88,6 +90,7 @@ class Line:
         self._channels: dict[LineId, Channel] = {}
         self._ids: dict[Channel, LineId] = {}
         self._calls: dict[Channel, str] = {}
+        self._failures: dict[NameKey, str] = {}
         self._early: deque[Introduction] = deque(maxlen=MAX_EARLY)
         self._numbers = count(1)
         self._happenings = Happenings(self)
@@ -112,11 +115,24 @@ class Line:
     def path(self, name: str) -> tuple[str, int] | None:
         """Where the other side of an open line is."""
         line = self._core.line_of(name)
-        return self._endpoint.address(self._channels[line]) if line in self._channels else None
+        address = self._endpoint.address(self._channels[line]) if line in self._channels else None
+        return (plain_host(address[0]), address[1]) if address else None
 
     async def bind(self, port: int) -> None:
         """Opens the socket, so that its endpoint can be published. Raises OSError where the port is taken."""
         await self._endpoint.start(port)
+
+    def last_failure(self, name: str) -> str | None:
+        """Why the last attempt to reach somebody failed; None where there was none since the last line."""
+        return self._failures.get(name_key(name))
+
+    def trace(self, *, on: bool) -> None:
+        """Tells every datagram as an event, or no more."""
+
+        def seen(outgoing: bool, address: tuple[str, int], datagram: bytes) -> None:
+            self._tell(DatagramSeen(outgoing, plain_host(address[0]), address[1], describe(datagram)))
+
+        self._endpoint.tracer = seen if on else None
 
     async def start(self, mailbox: Mailbox) -> None:
         """Takes up what the mailbox has, and whoever was introduced meanwhile."""
@@ -284,6 +300,7 @@ class Line:
                 line = next(self._numbers)
                 self._channels[line], self._ids[channel] = channel, line
                 self._calls.pop(channel, None)
+                self._failures.pop(name_key(peer), None)
                 self._happenings.put(
                     lambda: self._core.line_opened(line, peer, key, calling=channel.calling, now=monotonic())
                 )
@@ -331,6 +348,7 @@ class Line:
     def _failed(self, name: str, reason: str, *, offline: bool) -> None:
         log.info("event=dial_failed peer=%r offline=%s reason=%r", name, offline, reason)
         if not offline:
+            self._failures[name_key(name)] = reason
             self._waiting.give_up(name_key(name), offline=False)
         self._happenings.put(lambda: self._core.dial_failed(name, reason, monotonic(), offline=offline))
 
