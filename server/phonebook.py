@@ -24,7 +24,6 @@ from server.settings import ServerSettings, data_folder, listen_address
 from server.tokens import TokenMint
 from wire.certificates import Fingerprint, fingerprint
 from wire.errors import ErrorCode, Refused
-from wire.limits import SILENCE
 from wire.messages import CloseReason
 from wire.tickets import Ticket, sign_ticket
 
@@ -80,7 +79,12 @@ class PhoneBookServer:
         bound = listening_socket(host, port)
         self.address = usable_address(bound), bound.getsockname()[1]
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connected, sock=bound, ssl=self._tls)
+        self._server = await loop.create_server(
+            self._connected,
+            sock=bound,
+            ssl=self._tls,
+            ssl_handshake_timeout=self.settings.login_seconds,
+        )
         self._sweeper = asyncio.create_task(self._sweep(), name="sweep")
         log.info("event=listening address=%s port=%d", *self.address)
 
@@ -200,10 +204,10 @@ class PhoneBookServer:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(SWEEP)
+            await asyncio.sleep(min(SWEEP, self.settings.silence_seconds / 4))
             now = asyncio.get_running_loop().time()
             for connection in list(self.connections):
-                if now - connection.heard_at > SILENCE:
+                if now - connection.heard_at > self.settings.silence_seconds:
                     connection.abort()
                 elif (
                     connection.client.session_id is None

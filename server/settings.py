@@ -32,6 +32,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hash_queue: Positive = 64
     max_connections: Positive = 10_000
     login_seconds: Positive = 20
+    silence_seconds: Positive = 75
     introductions_per_minute: Positive = 120
     requests_per_second: Positive = 20_000
     send_buffer_kib: Positive = 256

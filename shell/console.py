@@ -182,7 +182,7 @@ class UserConsole(ConsoleApp):
         if user is None:
             return PROMPT
         arrow = "→" if unicode_works() else "->"
-        return f"{user} {arrow} {self.chat_with}> " if self.chat_with else f"{user}> "
+        return f"{safe(user)} {arrow} {safe(self.chat_with)}> " if self.chat_with else f"{safe(user)}> "
 
     def _heard(self, event: Event) -> None:
         """Called on the network thread for everything that happens."""

@@ -124,9 +124,9 @@ class PhoneBook:
         host, port = split_address(self.address)
         connection = await self._open(host, port, verify=False)
         shown = show_fingerprint(connection.certificate_fingerprint)
-        pinned = self._folder.pinned(self.address)
+        pinned = self._folder.pinned(f"{host}:{port}")
         if pinned is None:
-            self._folder.pin(self.address, connection.certificate_fingerprint)
+            self._folder.pin(f"{host}:{port}", connection.certificate_fingerprint)
             self.newly_pinned = shown
         elif pinned != shown:
             connection.close()
@@ -228,7 +228,7 @@ class PhoneBook:
                 f"somebody else. If you know that its key was changed, remove its line from "
                 f"{self._folder.known_phone_books} and connect again."
             ) from None
-        self._folder.pin(self.address, connection.certificate_fingerprint)
+        self._folder.pin(f"{host}:{port}", connection.certificate_fingerprint)
         return connection
 
     def _pushed(self, push: Message) -> None:

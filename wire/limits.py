@@ -19,6 +19,5 @@ MAX_ALLOWED = 1_000  # names that may see somebody whose visibility is `contacts
 MAX_NOTICE = 2 * KIB  # characters of a notice or of the reason of a kick
 PAGE = 100  # people on one page of `list`
 
-HEARTBEAT = 25.0  # seconds between a shell's pings
-SILENCE = 75.0  # seconds without a byte after which the phone book calls a shell vanished
+HEARTBEAT = 25.0  # seconds between a shell's pings; three fit into a phone book's patience of 75
 TICKET_LIFE = 60.0  # seconds in which an introduction must be used

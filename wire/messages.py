@@ -5,6 +5,7 @@ tied to its method in `NOTIFICATIONS`. Bytes travel as base64. Times are seconds
 """
 
 import enum
+import ipaddress
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -59,6 +60,12 @@ class Endpoint(Message, frozen=True):
 
     host: Annotated[str, Meta(max_length=45)]  # 45 characters: the longest IPv6 text form
     port: Annotated[int, Meta(ge=1, le=65535)]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a host that is no address of one machine; a name would cost a look-up."""
+        address = ipaddress.ip_address(self.host)
+        if address.is_multicast or address.is_unspecified:
+            raise ValueError(f"{self.host} is no address of one machine")
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

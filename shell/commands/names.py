@@ -7,6 +7,7 @@ from cmd2.completion import CompletionItem
 
 from shell.kit.command import Parser
 from shell.kit.theme import marked
+from wire.display import safe
 from wire.messages import Status
 from wire.names import name_key
 
@@ -34,6 +35,7 @@ def complete_names(app: "UserConsole", text: str, line: str, begidx: int, endidx
         [
             CompletionItem(name, text=name, display_meta=marked(status.value, plain=app.plain))
             for name, status in found.items()
+            if safe(name) == name
         ]
     )
 

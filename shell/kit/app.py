@@ -22,6 +22,7 @@ from shell.kit.errors import CommandError, ExitCode
 from shell.kit.recorder import TRANSCRIPT, Recorder
 from shell.kit.theme import ALARM
 from shell.kit.verbatim import VerbatimParser
+from wire.display import safe
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ class ConsoleApp(cmd2.Cmd):
             self.stderr.write(line + "\n")
             self.stderr.flush()
         else:
-            self.perror(" ".join(str(error).split()), soft_wrap=not self.interactive)
+            self.perror(safe(" ".join(str(error).split())), soft_wrap=not self.interactive)
 
     def announce(self, news: RenderableType) -> None:
         """Shows what arrived by itself above the prompt; thread-safe.

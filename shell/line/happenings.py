@@ -3,6 +3,7 @@ to be kept is committed at once, and only then anything is sent or shown.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -20,6 +21,9 @@ from shell.line.effects import (
     ReleaseHeld,
 )
 
+log = logging.getLogger(__name__)
+
+MAX_WAITING = 10_000  # happenings that may wait; a line that brings more is closed
 MAX_BATCH = 512  # happenings that share one commit
 _KEEPS = (KeepOutgoing, KeepIncoming, KeepState, KeepContact, ReleaseHeld, DeclineHeld)
 
@@ -52,6 +56,11 @@ class Happenings:
         self._waiting: deque[Callable[[], list[Effect]]] = deque()
         self._callers: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
+
+    @property
+    def full(self) -> bool:
+        """Whether others bring more than this disk can take."""
+        return len(self._waiting) >= MAX_WAITING
 
     def put(self, happening: Callable[[], list[Effect]]) -> None:
         """Something happened; the core is asked when its turn comes."""
@@ -88,12 +97,23 @@ class Happenings:
                 for _ in range(min(MAX_BATCH, len(self._waiting))):
                     effects += self._waiting.popleft()()
                 callers, self._callers = self._callers, []
-                _answer(callers, await self._carry_out(effects))
+                fault: Exception | None
+                try:
+                    fault = await self._carry_out(effects)
+                except Exception as error:  # the task's edge: the next batch goes on
+                    log.exception("event=line_fault")
+                    fault = error
+                _answer(callers, fault)
 
     async def _carry_out(self, effects: list[Effect]) -> MailboxFailed | None:
         while effects:
             keeps = [effect for effect in effects if isinstance(effect, _KEEPS)]
             acts = [effect for effect in effects if not isinstance(effect, _KEEPS)]
+            # That a message was delivered is true before this disk knows it: if it never does, the message is
+            # sent again and answered again. Everything else is committed first.
+            if all(isinstance(keep, KeepState) for keep in keeps):
+                self._act(acts)
+                acts = []
             answers: list[Any] = []
             if keeps:
                 try:
@@ -101,12 +121,15 @@ class Happenings:
                 except MailboxFailed as error:
                     self._performer.undo(keeps, acts, error)
                     return error
+            self._act(acts)
             effects = []
-            for act in acts:
-                self._performer.act(act)
             for keep, answer in zip(keeps, answers, strict=True):
                 effects += self._performer.kept(keep, answer)
         return None
+
+    def _act(self, acts: list[Act]) -> None:
+        for act in acts:
+            self._performer.act(act)
 
 
 def _answer(callers: list[asyncio.Future[None]], error: Exception | None) -> None:

@@ -166,8 +166,9 @@ class Line:
 
         Raises `MailboxFailed`, `Blocked`, `KeyNotAccepted`, `OutboxFull`.
         """
+        sendable = text.encode(errors="replace").decode()  # a terminal may hand over broken UTF-8
         message = Outgoing(
-            MessageId(secrets.token_bytes(MESSAGE_ID_BYTES)), name_key(name), text, round(time(), 3)
+            MessageId(secrets.token_bytes(MESSAGE_ID_BYTES)), name_key(name), sendable, round(time(), 3)
         )
         written = self._waiting.expect(message)
         try:
@@ -304,6 +305,10 @@ class Line:
                 self._happenings.put(
                     lambda: self._core.line_opened(line, peer, key, calling=channel.calling, now=monotonic())
                 )
+            case Arrived() if self._happenings.full:
+                # Without receipts the writer sends it again on the next line.
+                self._endpoint.close(channel, LineClose.TOO_MANY)
+                self._channel_closed(channel, LineClose.TOO_MANY, "It brought more than the disk takes.")
             case Arrived(frame):
                 line = self._ids.get(channel, 0)
                 self._happenings.put(lambda: self._core.received(line, frame, monotonic()))

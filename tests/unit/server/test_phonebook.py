@@ -16,7 +16,18 @@ from shell.datafolder import DataFolder
 from shell.phonebook import PhoneBook
 from wire.certificates import make_identity
 from wire.errors import Refused
-from wire.messages import ListPeople, People, Status, Visibility
+from wire.messages import (
+    ListPeople,
+    Message,
+    People,
+    Presence,
+    Profile,
+    Status,
+    Statuses,
+    Visibility,
+    Watch,
+    Whois,
+)
 from wire.names import NameKey, name_key
 
 COUNT = 250
@@ -146,6 +157,35 @@ def test_a_kick_ends_the_resume_token_as_well(tmp_path: Path) -> None:
                 await again._resume()
             again.session = None
             await again.close()
+
+        asyncio.run(work())
+
+
+def test_a_client_that_vanished_is_offline_soon(tmp_path: Path) -> None:
+    with EmbeddedPhoneBook(settings(tmp_path, silence_seconds=1)) as book:
+
+        async def work() -> None:
+            address = "{}:{}".format(*book.address)
+            gone = asyncio.Event()
+            seen: list[Message] = []
+
+            def pushed(push: Message) -> None:
+                seen.append(push)
+                gone.set()
+
+            silent = PhoneBook(address, DataFolder(tmp_path / "bob"))
+            await silent.connect()
+            await silent.signup("bob", PASSWORD, make_identity("bob"))
+            silent.session = None  # nobody takes it up again
+            async with PhoneBook(address, DataFolder(tmp_path / "alice"), on_push=pushed) as alice:
+                await alice.signup("alice", PASSWORD, make_identity("alice"))
+                await alice.request(Watch(("bob",)), Statuses)
+                async with asyncio.timeout(20):
+                    while not gone.is_set():
+                        await alice.request(Whois("alice"), Profile)
+                        await asyncio.sleep(0.1)
+            assert seen == [Presence("bob", Status.OFFLINE)]
+            await silent.close()
 
         asyncio.run(work())
 

@@ -100,6 +100,12 @@ def test_a_huge_number_and_a_duplicate_key_do_no_harm() -> None:
     assert rpc.decode_request(twice) == (1, messages.Ping())
 
 
+@pytest.mark.parametrize("host", ["example.org", "", "224.0.0.1", "0.0.0.0", "::", "1.2.3", "x" * 46])
+def test_an_endpoint_is_an_address_of_one_machine(host: str) -> None:
+    raw = line(id=1, method="endpoints", params={"endpoints": [{"host": host, "port": 1}]})
+    assert refusal(raw).code == ErrorCode.INVALID_PARAMS
+
+
 def test_every_message_has_one_method_and_survives_the_wire() -> None:
     kinds: list[type[Message]] = [request for request, _ in METHODS.values()]
     assert len(set(kinds)) == len(METHODS)
