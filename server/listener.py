@@ -1,9 +1,12 @@
 """The listening socket: one for both address families, TLS 1.3, and the address that others can use."""
 
 import errno
+import ipaddress
 import socket
 import ssl
 from pathlib import Path
+
+from ifaddr import get_adapters
 
 from server.errors import PortTaken, SettingsError
 
@@ -61,4 +64,17 @@ def usable_address(bound: socket.socket) -> str:
                 return str(probe.getsockname()[0])
         except OSError:
             continue
-    return "127.0.0.1"
+    return _interface_address()  # an isolated network has no way out
+
+
+def _interface_address() -> str:
+    """The first address of an interface that others can reach, IPv4 before IPv6; loopback where there is none."""
+    addresses = [
+        ip.ip if isinstance(ip.ip, str) else ip.ip[0] for adapter in get_adapters() for ip in adapter.ips
+    ]
+    usable = [
+        address
+        for address in map(ipaddress.ip_address, addresses)
+        if not address.is_loopback and not address.is_link_local
+    ]
+    return str(min(usable, key=lambda address: address.version, default="127.0.0.1"))
