@@ -68,13 +68,8 @@ def usable_address(bound: socket.socket) -> str:
 
 
 def _interface_address() -> str:
-    """The first address of an interface that others can reach, IPv4 before IPv6; loopback where there is none."""
-    addresses = [
-        ip.ip if isinstance(ip.ip, str) else ip.ip[0] for adapter in get_adapters() for ip in adapter.ips
-    ]
-    usable = [
-        address
-        for address in map(ipaddress.ip_address, addresses)
-        if not address.is_loopback and not address.is_link_local
-    ]
+    """The first address that others can reach, IPv4 before IPv6; loopback where there is none."""
+    ips = [ip.ip for adapter in get_adapters() for ip in adapter.ips]
+    addresses = [ipaddress.ip_address(ip if isinstance(ip, str) else ip[0]) for ip in ips]
+    usable = [address for address in addresses if not (address.is_loopback or address.is_link_local)]
     return str(min(usable, key=lambda address: address.version, default="127.0.0.1"))

@@ -1,6 +1,7 @@
 """`parley demo`: the whole product in one terminal. Plays a scene, then hands over a live shell."""
 
 import asyncio
+import signal
 import sys
 import time
 from importlib.resources import as_file, files
@@ -15,6 +16,7 @@ from shell.kit.transcript import PROMPT
 from shell.messenger import Messenger
 
 GUEST, HOST = "you", "bob"
+ENDED = 143  # exit code: 128 + SIGTERM
 TYPING = 0.02  # seconds between characters on a terminal, so that eyes can follow
 ANSWERS = (
     "Hello! Your words came straight to me over UDP; the phone book never saw them.",
@@ -27,6 +29,9 @@ ANSWERS = (
 
 def run_demo(*, plain: bool) -> int:
     """Plays the scene; on a terminal a live shell follows. The exit code."""
+    # Ended from outside it cleans up as well.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(ENDED))
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     print("Parley demo: a phone book and two people, on loopback, in this process.\n")  # noqa: T201
     with as_file(files("shell") / "demo.transcript") as scene:

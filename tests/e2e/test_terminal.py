@@ -175,6 +175,21 @@ def test_the_server_has_its_console_in_its_own_terminal(tmp_path: Path) -> None:
         assert console.ended() == 0
 
 
+def test_the_demo_ends_in_a_live_shell_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with Terminal("shell.main", "demo") as demo:
+        demo.see("Now it is your turn")
+        demo.see("^you> ?$")
+        demo.enter("msg bob hello")
+        demo.see("bob: Hello! Your words came straight to me over UDP")
+        demo.see("^you> ?$")
+        demo.enter("quit")
+        assert demo.ended() == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_the_shell_fits_the_window(server: Server, tmp_path: Path, columns: int) -> None:
     with shell(server.address, tmp_path / "alice", columns=columns) as alice:

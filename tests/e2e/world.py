@@ -20,7 +20,11 @@ PATIENCE = 30.0  # seconds that any wait of a test may take
 
 def environment(**extra: str) -> dict[str, str]:
     """What the programs see: nothing of the person who runs the tests."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+        if name in os.environ
+    }
     return {**kept, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "TERM": "xterm-256color", **extra}
 
 
