@@ -108,7 +108,8 @@ class Directory:
 
     def people_there(self, asker: NameKey, status: Status, pattern: str, after: NameKey) -> Iterable[Person]:
         """Everybody whom the asker sees with a status, by name; for any status but offline."""
-        glob = pattern if "*" in pattern or "?" in pattern else pattern + "*"
+        literal = pattern.replace("[", "[[]")
+        glob = literal if "*" in pattern or "?" in pattern else literal + "*"
         for key in sorted(key for key in self._by_key if key > after and fnmatchcase(key, glob)):
             if self.status_for(asker, key) is status:
                 yield self.person(asker, self._by_key[key].account)

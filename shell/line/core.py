@@ -34,9 +34,10 @@ from shell.line.effects import (
     WatchPresence,
 )
 from shell.line.errors import Blocked, KeyNotAccepted, OutboxFull, UnexpectedMove
-from shell.line.model import Consent, Contact, Incoming, Kept, MessageId, Outgoing, State
+from shell.line.model import Consent, Contact, Incoming, Kept, MessageId, Outgoing
 from shell.line.outbox import MAX_WAITING
 from shell.line.peer import OpenLine, Peer
+from shell.line.people import People
 from wire.certificates import Fingerprint, Pin, check_pin
 from wire.frames import LineClose, Receipt, Text, Verdict
 from wire.names import NameKey, name_key
@@ -54,7 +55,7 @@ VERDICT_OF: dict[Kept, Verdict] = {
 }
 
 
-class LineCore:
+class LineCore(People):
     """All that one account's shell knows about its talks."""
 
     def __init__(
@@ -64,59 +65,9 @@ class LineCore:
         waiting: Iterable[Outgoing] = (),
         held: Iterable[tuple[NameKey, int]] = (),
     ) -> None:
+        super().__init__(contacts, waiting, held)
         self._own = own_fingerprint
-        self._peers = {contact.key: Peer(contact) for contact in contacts}
         self._lines: dict[LineId, NameKey] = {}
-        for message in waiting:
-            self._peer(message.peer).outbox.add(message)
-        for key, count in held:
-            self._peer(key).held = count
-
-    # --- what is known ----------------------------------------------------------------------------------
-
-    def contact(self, name: str) -> Contact | None:
-        """What is known of somebody."""
-        peer = self._peers.get(name_key(name))
-        return peer.contact if peer else None
-
-    def contacts(self) -> list[Contact]:
-        """Everybody this shell has dealt with."""
-        return [peer.contact for peer in self._peers.values()]
-
-    def accepted(self) -> list[Contact]:
-        """Whose messages this user takes."""
-        return [contact for contact in self.contacts() if contact.consent is Consent.ACCEPTED]
-
-    def requests(self) -> list[tuple[Contact, int]]:
-        """New people with the number of their held messages, oldest request first."""
-        return [(peer.contact, peer.held) for peer in self._peers.values() if peer.held]
-
-    def waiting(self, name: str) -> int:
-        """How many messages to somebody are not settled."""
-        peer = self._peers.get(name_key(name))
-        return len(peer.outbox) if peer else 0
-
-    def state_of(self, message: Outgoing) -> State:
-        """Where a message of one's own is; one that left the outbox with no other word was delivered."""
-        peer = self._peers.get(message.peer)
-        return (peer and peer.outbox.state(message.id)) or State.DELIVERED
-
-    def undelivered(self) -> int:
-        """How many messages wait in all."""
-        return sum(len(peer.outbox) for peer in self._peers.values())
-
-    def line_of(self, name: str) -> LineId | None:
-        """The open line to somebody."""
-        peer = self._peers.get(name_key(name))
-        return peer.line.id if peer and peer.line else None
-
-    def watched(self) -> list[str]:
-        """Whose presence matters: accepted people, and those for whom something waits."""
-        return [
-            peer.contact.name
-            for peer in self._peers.values()
-            if peer.contact.consent is Consent.ACCEPTED or len(peer.outbox) or peer.owes_receipts
-        ]
 
     # --- what the user does -----------------------------------------------------------------------------
 
@@ -207,7 +158,10 @@ class LineCore:
         pin = check_pin(peer.contact.pinned, key)
         if pin is Pin.CHANGED:
             return [*self._key_changed(peer, key), HangUp(line, LineClose.KEY_NOT_TRUSTED)]
-        effects = self._change(peer, pinned=key) if pin is Pin.FIRST_SEEN else []
+        effects: list[Effect] = []
+        if pin is Pin.FIRST_SEEN or peer.contact.presented is not None:
+            # The pinned key is alive: whatever else was presented in its name is of no account.
+            effects = self._change(peer, pinned=key, presented=None)
         newcomer = OpenLine(line, calling, now)
         if peer.line is not None:
             if self._keeps(peer.line, newcomer, key):
@@ -280,7 +234,9 @@ class LineCore:
         peer = self._peers[message.peer]
         effects: list[Effect] = []
         verdict = VERDICT_OF.get(kept) or (Verdict.HELD if message.held else Verdict.DELIVERED)
-        if kept is Kept.NEW and message.held:
+        if kept is Kept.NEW and message.held and peer.contact.consent is not Consent.UNDECIDED:
+            effects.append(self._decided(peer))  # while the message was on its way to the disk
+        elif kept is Kept.NEW and message.held:
             peer.held += 1
             effects.append(Tell(RequestArrived(peer.contact.name, peer.held)))
             effects += self._bound_requests()
@@ -323,11 +279,11 @@ class LineCore:
 
     # --- inside -----------------------------------------------------------------------------------------
 
-    def _peer(self, key: NameKey, name: str | None = None) -> Peer:
-        peer = self._peers.get(key)
-        if peer is None:
-            peer = self._peers[key] = Peer(Contact(key, name or key))
-        return peer
+    def _decided(self, peer: Peer) -> Effect:
+        """What the user's consent means for held messages."""
+        if peer.contact.consent is Consent.ACCEPTED:
+            return ReleaseHeld(peer.contact.key)
+        return DeclineHeld(peer.contact.key, silent=True)
 
     def _change(self, peer: Peer, **changes: object) -> list[Effect]:
         peer.contact = msgspec.structs.replace(peer.contact, **changes)

@@ -25,6 +25,7 @@ from wire.tickets import Ticket
 log = logging.getLogger(__name__)
 
 MAX_LINES = 256  # connections at once, dialed and answered
+MAX_HALF_OPEN = 4  # connections from one address that are not proven yet
 MAX_INVITATIONS = 1024  # announced callers who have not called yet; beyond, the oldest goes
 MAX_CALLERS = 1024  # addresses that knocked with a ticket and may dial; beyond, the oldest goes
 HANDSHAKE_PATIENCE = 10.0  # seconds for a line to open, else it is dropped
@@ -159,14 +160,20 @@ class UdpEndpoint(asyncio.DatagramProtocol):
             return
         channel = self._routes.get(destination_id(data))
         if channel is None:
-            invited = self._callers.get(address, 0.0) >= monotonic()
-            if not invited or not is_first(data) or len(self._lines) >= MAX_LINES:
+            if not is_first(data) or not self._may_call(address):
                 return
             channel = Channel(Quic.answer(self._identity, data), calling=None, redeem=self._redeem)
             self._adopt(channel, address)
         self._lines[channel].address = address
         channel.quic.receive(data, address, monotonic())
         self._digest(channel)
+
+    def _may_call(self, address: Address) -> bool:
+        """Whether this address knocked with a ticket, and does not hold too many lines half-open."""
+        if self._callers.get(address, 0.0) < monotonic() or len(self._lines) >= MAX_LINES:
+            return False
+        half_open = sum(path.address == address and not line.open for line, path in self._lines.items())
+        return half_open < MAX_HALF_OPEN
 
     def _probed(self, probe: Probe, address: Address) -> None:
         if probe.kind is ProbeKind.ANSWER:

@@ -66,9 +66,9 @@ def test_friends_on_two_machines_talk_directly(network: dict[str, str], tmp_path
         }
         lines = {
             "one": "signup alice\nwait status bob online --timeout 30\nmsg bob over the cable\n"
-            "wait message\nwhy bob\nquit\n",
+            "wait message\nwhy bob\nmsg bob bye\nquit\n",
             "two": "signup bob\nwait request --timeout 30\naccept alice\nwait message\n"
-            "msg alice and back\nwait delivered\nquit\n",
+            "msg alice and back\nwait message --timeout 30\nquit\n",
         }
         # Whoever is waited for by name must exist first.
         for name in ("two", "one"):

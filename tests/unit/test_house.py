@@ -20,6 +20,7 @@ PURE = {
     "shell/line/core.py",
     "shell/line/outbox.py",
     "shell/line/peer.py",
+    "shell/line/people.py",
     "shell/line/effects.py",
     "shell/line/model.py",
     "shell/line/channel.py",

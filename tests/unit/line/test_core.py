@@ -1,0 +1,160 @@
+"""Single rules of the line's core, with no disk and no network."""
+
+from shell.line.core import LineCore
+from shell.line.effects import (
+    DeclineHeld,
+    Dial,
+    Effect,
+    HangUp,
+    KeepContact,
+    KeepIncoming,
+    KeepOutgoing,
+    KeepState,
+    ReleaseHeld,
+    SendFrames,
+    Tell,
+    Waits,
+)
+from shell.line.model import Consent, Contact, Incoming, Kept, MessageId, Outgoing, State
+from wire.certificates import Fingerprint
+from wire.frames import LineClose, Receipt, Text, Verdict
+from wire.names import NameKey
+
+OWN, BOB, EVE = Fingerprint(b"o" * 32), Fingerprint(b"b" * 32), Fingerprint(b"e" * 32)
+KEY = NameKey("bob")
+ID = MessageId(bytes(16))
+
+
+def message(number: int = 0) -> Outgoing:
+    return Outgoing(MessageId(number.to_bytes(16)), KEY, f"text {number}", 1.0)
+
+
+def incoming(core: LineCore, line: int = 1) -> Incoming:
+    (keep,) = core.received(line, Text(ID, 1.0, "hello"), 1.0)
+    assert isinstance(keep, KeepIncoming)
+    return keep.message
+
+
+def opened(core: LineCore, line: int = 1, key: Fingerprint = BOB, now: float = 0.0) -> list[Effect]:
+    return core.line_opened(line, "bob", key, calling=False, now=now)
+
+
+def test_writing_is_kept_before_it_is_sent_or_dialed() -> None:
+    effects = LineCore(OWN).write("bob", message(), 0.0)
+    assert isinstance(effects[0], KeepOutgoing)
+    assert [effect for effect in effects if isinstance(effect, Dial)] == [Dial(KEY, "bob")]
+
+
+def test_nobody_is_dialed_twice_at_once_nor_while_known_to_be_away() -> None:
+    core = LineCore(OWN)
+    core.write("bob", message(0), 0.0)
+    assert not [effect for effect in core.write("bob", message(1), 0.0) if isinstance(effect, Dial)]
+    assert core.dial_failed("bob", "", 1.0, offline=True) == [Waits(KEY)]
+    assert Dial(KEY, "bob") not in core.tick(1_000.0)
+    assert Dial(KEY, "bob") in core.presence("bob", online=True, now=1_001.0)
+
+
+def test_consent_given_while_a_message_is_on_its_way_to_the_disk_counts() -> None:
+    core = LineCore(OWN)
+    opened(core)
+    held = incoming(core)
+    assert held.held
+    core.accept("bob", 1.0)
+    assert ReleaseHeld(KEY) in core.incoming_kept(held, Kept.NEW, 1)
+    core = LineCore(OWN)
+    opened(core)
+    held = incoming(core)
+    core.block("bob")
+    assert DeclineHeld(KEY, silent=True) in core.incoming_kept(held, Kept.NEW, 1)
+
+
+def test_a_receipt_goes_out_only_after_the_commit() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
+    opened(core)
+    arrived = incoming(core)
+    effects = core.incoming_kept(arrived, Kept.NEW, 1)
+    assert SendFrames(1, (Receipt(ID, Verdict.DELIVERED),)) in effects
+    again = core.incoming_kept(arrived, Kept.ALREADY_RECEIVED, 1)
+    assert again == [SendFrames(1, (Receipt(ID, Verdict.DELIVERED),))]
+
+
+def test_a_changed_key_is_refused_and_the_old_one_clears_the_alarm() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED, pinned=BOB)])
+    effects = opened(core, 1, EVE)
+    assert HangUp(1, LineClose.KEY_NOT_TRUSTED) in effects
+    assert [effect for effect in effects if isinstance(effect, Tell)]
+    contact = core.contact("bob")
+    assert contact is not None
+    assert (contact.pinned, contact.presented) == (BOB, EVE)
+    assert core.may_dial("bob", EVE)[0] is False
+    opened(core, 2, BOB)
+    contact = core.contact("BOB")
+    assert contact is not None
+    assert (contact.pinned, contact.presented) == (BOB, None)
+
+
+def test_of_two_lines_dialed_at_once_both_sides_keep_the_same() -> None:
+    kept = []
+    for own, other in ((OWN, BOB), (BOB, OWN)):
+        core = LineCore(own, [Contact(KEY, "bob", Consent.ACCEPTED, pinned=other)])
+        core.line_opened(1, "bob", other, calling=own == OWN, now=0.0)
+        core.line_opened(2, "bob", other, calling=own != OWN, now=1.0)
+        kept.append(core.line_of("bob"))
+    assert kept[0] == kept[1]
+
+
+def test_a_later_line_takes_the_place_of_a_dead_one() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
+    opened(core, 1, now=0.0)
+    core.write("bob", message(), 0.0)
+    effects = opened(core, 2, now=60.0)
+    assert HangUp(1, LineClose.REPLACED) in effects
+    assert [effect.line for effect in effects if isinstance(effect, SendFrames)] == [2]
+
+
+def test_a_line_without_receipts_is_given_up() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
+    opened(core, 1, now=0.0)
+    core.write("bob", message(), 0.0)
+    assert core.tick(5.0) == []
+    effects = core.tick(11.0)
+    assert HangUp(1, LineClose.DONE) in effects
+    assert Dial(KEY, "bob") in effects
+
+
+def test_a_receipt_settles_a_message_once() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
+    opened(core)
+    written = message()
+    core.write("bob", written, 0.0)
+    receipt = Receipt(written.id, Verdict.DELIVERED)
+    effects = core.received(1, receipt, 1.0)
+    assert KeepState(written.id, KEY, State.DELIVERED) in effects
+    assert core.received(1, receipt, 1.0) == []
+    assert core.undelivered() == 0
+
+
+def test_retries_grow_slower_and_are_told_once() -> None:
+    core = LineCore(OWN)
+    core.write("bob", message(), 0.0)
+    told = 0
+    now, waits = 0.0, []
+    for _ in range(8):
+        told += sum(
+            isinstance(effect, Tell) for effect in core.dial_failed("bob", "no answer", now, offline=False)
+        )
+        began = now
+        while Dial(KEY, "bob") not in core.tick(now):
+            now += 1.0
+        waits.append(now - began)
+    assert told == 1
+    assert waits == sorted(waits)
+    assert waits[-1] == 60.0
+
+
+def test_what_is_kept_of_a_contact_comes_back() -> None:
+    core = LineCore(OWN)
+    (keep, *_) = core.accept("Bob", 0.0)
+    assert isinstance(keep, KeepContact)
+    again = LineCore(OWN, [keep.contact])
+    assert [contact.name for contact in again.accepted()] == ["Bob"]
