@@ -104,7 +104,9 @@ def test_a_recipient_killed_in_the_middle_misses_nothing(
 ) -> None:
     alice = start(befriended, tmp_path / "alice", "alice")
     bob = start(befriended, tmp_path / "bob", "bob")
-    type_into(alice, "wait status bob online", *(f"msg bob number {number}" for number in range(COUNT)))
+    type_into(
+        alice, "wait status bob online --timeout 30", *(f"msg bob number {number}" for number in range(COUNT))
+    )
     until(lambda: len(stored(tmp_path / "bob", outgoing=False)) >= after, "some messages to arrive")
     kill(bob)
     confirmed = {text for text, state in stored(tmp_path / "alice", outgoing=True) if state == "delivered"}
@@ -120,7 +122,7 @@ def test_a_recipient_killed_in_the_middle_misses_nothing(
 def test_a_talk_goes_on_while_the_phone_book_is_away(befriended: Server, tmp_path: Path) -> None:
     alice = start(befriended, tmp_path / "alice", "alice")
     bob = start(befriended, tmp_path / "bob", "bob")
-    type_into(alice, "wait status bob online", "msg bob before")
+    type_into(alice, "wait status bob online --timeout 30", "msg bob before")
     until(lambda: len(stored(tmp_path / "bob", outgoing=False)) == 1, "the first message")
     befriended.kill()
     type_into(alice, "msg bob during")
@@ -139,14 +141,14 @@ def test_a_long_message_and_odd_characters_arrive_whole(befriended: Server, tmp_
     text = "".join(f"{number} Zeile ü 漢字 🙂 שלום\n" for number in range(2_000))[:60_000].strip()
     bob = start(befriended, tmp_path / "bob", "bob")
     common = ("--server", befriended.address, "--data", str(tmp_path / "alice"), "--user", "alice", "--json")
-    sent = parley(*common, "-c", "wait status bob online", "-c", "msg bob -", stdin=text)
+    sent = parley(*common, "-c", "wait status bob online --timeout 30", "-c", "msg bob -", stdin=text)
     assert sent.returncode == 1, "64 KiB is the limit in bytes, and this text has more"
     assert "65,536 bytes" in sent.stderr
     ascii_text = "x" * 60_000
-    sent = parley(*common, "-c", "wait status bob online", "-c", "msg bob -", stdin=ascii_text)
+    sent = parley(*common, "-c", "wait status bob online --timeout 30", "-c", "msg bob -", stdin=ascii_text)
     assert sent.returncode == 0, sent.stderr
     short = text[:10_000]
-    sent = parley(*common, "-c", "wait status bob online", "-c", "msg bob -", stdin=short)
+    sent = parley(*common, "-c", "wait status bob online --timeout 30", "-c", "msg bob -", stdin=short)
     assert json.loads(sent.stdout.splitlines()[-1])["state"] == "delivered"
     leave(bob)
     assert [received for received, _ in stored(tmp_path / "bob", outgoing=False)] == [ascii_text, short]
