@@ -19,6 +19,12 @@ class MessageArrived(Event, frozen=True):
     text: str
     written: float
     """Seconds since the epoch, by the writer's clock."""
+    id: str = ""
+    """Hexadecimal."""
+    choices: tuple[str, ...] | None = None
+    """For a question: the answers that it offers, none where any will do; None for what asks nothing."""
+    answers: str = ""
+    """The id of one's own question that this answers, hexadecimal."""
 
 
 class RequestArrived(Event, frozen=True):

@@ -32,8 +32,17 @@ class Letter(msgspec.Struct, frozen=True):
 def keep_outgoing(connection: sqlite3.Connection, message: Outgoing) -> None:
     """A new message of one's own."""
     connection.execute(
-        "INSERT INTO messages (peer, outgoing, id, text, written, state, seen) VALUES (?, 1, ?, ?, ?, ?, 1)",
-        (message.peer, message.id, message.text, message.written, message.state.value),
+        "INSERT INTO messages (peer, outgoing, id, text, written, state, choices, answers, seen)"
+        " VALUES (?, 1, ?, ?, ?, ?, ?, ?, 1)",
+        (
+            message.peer,
+            message.id,
+            message.text,
+            message.written,
+            message.state.value,
+            _choices_column(message.choices),
+            message.answers,
+        ),
     )
 
 
@@ -47,8 +56,17 @@ def keep_incoming(connection: sqlite3.Connection, message: Incoming) -> Kept:
     if message.held and held_count(connection, message.peer) >= MAX_HELD:
         return Kept.NO_ROOM
     connection.execute(
-        "INSERT INTO messages (peer, outgoing, id, text, written, state) VALUES (?, 0, ?, ?, ?, ?)",
-        (message.peer, message.id, message.text, message.written, HELD if message.held else RECEIVED),
+        "INSERT INTO messages (peer, outgoing, id, text, written, state, choices, answers)"
+        " VALUES (?, 0, ?, ?, ?, ?, ?, ?)",
+        (
+            message.peer,
+            message.id,
+            message.text,
+            message.written,
+            HELD if message.held else RECEIVED,
+            _choices_column(message.choices),
+            message.answers,
+        ),
     )
     return Kept.NEW
 
@@ -86,14 +104,17 @@ def held_count(connection: sqlite3.Connection, peer: NameKey) -> int:
 def release_held(connection: sqlite3.Connection, peer: NameKey) -> list[Incoming]:
     """Held messages become received, oldest first."""
     rows = connection.execute(
-        "SELECT id, text, written FROM messages WHERE peer = ? AND outgoing = 0 AND state = 'held'"
-        " ORDER BY number",
+        "SELECT id, text, written, choices, answers FROM messages"
+        " WHERE peer = ? AND outgoing = 0 AND state = 'held' ORDER BY number",
         (peer,),
     ).fetchall()
     connection.execute(
         "UPDATE messages SET state = 'received' WHERE peer = ? AND outgoing = 0 AND state = 'held'", (peer,)
     )
-    return [Incoming(MessageId(id_), peer, text, written) for id_, text, written in rows]
+    return [
+        Incoming(MessageId(id_), peer, text, written, choices=_choices(choices), answers=answers)
+        for id_, text, written, choices, answers in rows
+    ]
 
 
 def decline_held(connection: sqlite3.Connection, peer: NameKey) -> list[MessageId]:
@@ -125,12 +146,12 @@ def contacts(connection: sqlite3.Connection) -> list[Contact]:
 def unsettled(connection: sqlite3.Connection) -> list[Outgoing]:
     """Messages of one's own that the recipients have not settled, in the order they were written."""
     rows = connection.execute(
-        "SELECT id, peer, text, written, state FROM messages"
+        "SELECT id, peer, text, written, state, choices, answers FROM messages"
         " WHERE outgoing = 1 AND state IN ('queued', 'held') ORDER BY number"
     )
     return [
-        Outgoing(MessageId(id_), NameKey(peer), text, written, State(state))
-        for id_, peer, text, written, state in rows
+        Outgoing(MessageId(id_), NameKey(peer), text, written, State(state), _choices(choices), answers)
+        for id_, peer, text, written, state, choices, answers in rows
     ]
 
 
@@ -150,6 +171,21 @@ def unread(connection: sqlite3.Connection) -> list[tuple[NameKey, int]]:
         " WHERE outgoing = 0 AND seen = 0 AND state = 'received' GROUP BY peer"
     )
     return [(NameKey(peer), count) for peer, count in rows]
+
+
+def open_question(connection: sqlite3.Connection, peer: NameKey) -> Incoming | None:
+    """The last question of somebody that this user has not answered."""
+    row = connection.execute(
+        "SELECT id, text, written, choices FROM messages AS question"
+        " WHERE peer = ? AND outgoing = 0 AND state = 'received' AND choices IS NOT NULL AND NOT EXISTS"
+        " (SELECT 1 FROM messages WHERE peer = question.peer AND outgoing = 1 AND answers = question.id)"
+        " ORDER BY number DESC LIMIT 1",
+        (peer,),
+    ).fetchone()
+    if row is None:
+        return None
+    id_, text, written, choices = row
+    return Incoming(MessageId(id_), peer, text, written, choices=_choices(choices))
 
 
 def mark_seen(connection: sqlite3.Connection, peer: NameKey) -> None:
@@ -180,6 +216,14 @@ _LETTERS = (
     " state FROM messages"
 )
 _SHOWN = "(outgoing = 1 OR state = 'received')"
+
+
+def _choices_column(choices: tuple[str, ...] | None) -> str | None:
+    return None if choices is None else msgspec.json.encode(choices).decode()
+
+
+def _choices(column: str | None) -> tuple[str, ...] | None:
+    return None if column is None else msgspec.json.decode(column, type=tuple[str, ...])
 
 
 def _letter(row: tuple[int, str, int, str, float, str]) -> Letter:

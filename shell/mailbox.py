@@ -42,6 +42,7 @@ CREATE TABLE messages (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     peer TEXT NOT NULL, outgoing INTEGER NOT NULL, id BLOB NOT NULL,
     text TEXT NOT NULL, written REAL NOT NULL, state TEXT NOT NULL, seen INTEGER NOT NULL DEFAULT 0,
+    choices TEXT, answers BLOB NOT NULL DEFAULT x'',
     UNIQUE (peer, outgoing, id)
 );
 CREATE INDEX unsettled ON messages (peer, number) WHERE state IN ('queued', 'held');

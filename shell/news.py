@@ -33,18 +33,26 @@ REASONS = {
 }
 
 
-def message_line(name: str, text: str, written: float, time_format: str) -> Text:
-    """One message: time, writer, words."""
-    return Text.assemble(
-        (clock(written, time_format) + " ", QUIET), (safe(name), NAME), ": ", safe(text, keep_newlines=True)
+def message_line(message: MessageArrived, time_format: str) -> Text:
+    """One message: time, writer, words; for a question, how to answer it."""
+    name = safe(message.name)
+    line = Text.assemble(
+        (clock(message.written, time_format) + " ", QUIET),
+        (name, NAME),
+        " asks: " if message.choices is not None else " answers: " if message.answers else ": ",
+        safe(message.text, keep_newlines=True),
     )
+    if message.choices is not None:
+        offered = "|".join(map(safe, message.choices)) or "TEXT"
+        line.append(f"  (answer {name} {offered})", QUIET)
+    return line
 
 
 def news(event: Event, *, time_format: str, plain: bool) -> Text | None:
     """What the person sees of an event; None for what the toolbar or the command itself tells."""
     match event:
-        case MessageArrived(name, text, written):
-            return message_line(name, text, written, time_format)
+        case MessageArrived():
+            return message_line(event, time_format)
         case RequestArrived(name, waiting):
             many = f" ({waiting} messages)" if waiting > 1 else ""
             return Text.assemble(

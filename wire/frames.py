@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from wire.errors import BadFrame
 from wire.framing import frame
-from wire.limits import MAX_CERTIFICATE, MAX_TEXT, MAX_TICKET
+from wire.limits import MAX_CERTIFICATE, MAX_CHOICE, MAX_CHOICES, MAX_TEXT, MAX_TICKET
 from wire.tickets import TICKET_ID_BYTES
 
 ALPN = "parley/1"
@@ -80,6 +80,8 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="t"):
     """The base of all frames; unknown fields are ignored."""
 
 
+Choice = Annotated[str, Meta(min_length=1, max_length=MAX_CHOICE)]
+Choices = Annotated[tuple[Choice, ...], Meta(max_length=MAX_CHOICES)]
 MessageId = Annotated[bytes, Meta(min_length=MESSAGE_ID_BYTES, max_length=MESSAGE_ID_BYTES)]
 
 
@@ -102,6 +104,10 @@ class Text(Frame, frozen=True, tag="text"):
     written: float
     """When it was written, seconds since the epoch by the writer's clock."""
     text: Annotated[str, Meta(max_length=MAX_TEXT)]
+    choices: Choices | None = None
+    """For a question: the answers that it offers, none where any will do; None for what asks nothing."""
+    answers: Annotated[bytes, Meta(max_length=MESSAGE_ID_BYTES)] = b""
+    """The id of the question that this answers; empty for what answers none."""
 
 
 class Verdict(enum.Enum):

@@ -4,6 +4,8 @@ KIB = 1024
 
 MAX_FRAME = 64 * KIB  # bytes of one JSON-RPC line; the longest honest one is a full page of `list`
 MAX_TEXT = 64 * KIB  # bytes of UTF-8 in one message between shells
+MAX_CHOICES = 16  # answers that a question may offer
+MAX_CHOICE = 64  # characters of one of them
 MAX_LINE_FRAME = MAX_TEXT + 4 * KIB  # bytes of one frame between shells: a full text and its envelope
 MAX_NAME = 32  # characters of a user name
 MIN_PASSWORD = 8  # characters; NIST SP 800-63B §5.1.1.2 asks for at least eight

@@ -1,5 +1,12 @@
 """The shell's commands, by topic. This table makes the prompt, `-c`, scripts and `--json`."""
 
-from shell.commands import account, people, reach, scripts, talk
+from shell.commands import account, people, questions, reach, scripts, talk
 
-COMMANDS = (*account.COMMANDS, *people.COMMANDS, *talk.COMMANDS, *reach.COMMANDS, *scripts.COMMANDS)
+COMMANDS = (
+    *account.COMMANDS,
+    *people.COMMANDS,
+    *talk.COMMANDS,
+    *questions.COMMANDS,
+    *reach.COMMANDS,
+    *scripts.COMMANDS,
+)

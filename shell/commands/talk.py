@@ -106,13 +106,9 @@ def msg(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     text = arguments.text
     if text == "-" and not app.interactive:
         text = app.stdin.read().rstrip("\n") if app.stdin is not sys.stdin or not sys.stdin.isatty() else "-"
-    _check_text(text)
+    check_text(text)
     messenger = app.messenger
-    contact = messenger.line.core.contact(arguments.name)
-    # A contact can be written to at any time; anybody else must exist, and is named as they wrote themselves.
-    name = contact.name if contact else app.call(messenger.whois(arguments.name)).name
-    if name_key(name) == name_key(messenger.user or ""):
-        raise CommandError("That is you; notes to yourself are better kept in a file.", code="self")
+    name = named(app, arguments.name)
     app.looked_at(name)
 
     async def send() -> tuple[str, Settled]:
@@ -126,8 +122,7 @@ def msg(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
 
 def chat(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """From now on every line is a message."""
-    contact = app.messenger.line.core.contact(arguments.name)
-    name = contact.name if contact else app.call(app.messenger.whois(arguments.name)).name
+    name = named(app, arguments.name)
     app.chat_with = name
     return _history(app, name, app.settings.history_lines) or Said(
         f"Every line is a message to {safe(name)} now; /end or Ctrl-D ends the chat, /COMMAND is a command."
@@ -177,7 +172,17 @@ def _none(app: "UserConsole") -> Letters:
     return Letters([], app.messenger.user or "", app.settings.time_format)
 
 
-def _check_text(text: str) -> None:
+def named(app: "UserConsole", name: str) -> str:
+    """Whom to write to, as they wrote themselves; a contact at any time, anybody else must exist."""
+    contact = app.messenger.line.core.contact(name)
+    found = contact.name if contact else app.call(app.messenger.whois(name)).name
+    if name_key(found) == name_key(app.messenger.user or ""):
+        raise CommandError("That is you; notes to yourself are better kept in a file.", code="self")
+    return found
+
+
+def check_text(text: str) -> None:
+    """Raises `CommandError` for a text that cannot be sent."""
     if not text.strip():
         raise CommandError("There is no text to send.", code="no-text")
     size = len(text.encode(errors="surrogatepass"))

@@ -225,7 +225,10 @@ class LineCore(People):
         if isinstance(frame, Receipt):
             return self._receipt(peer, frame, now)
         held = peer.contact.consent is not Consent.ACCEPTED
-        return [KeepIncoming(Incoming(MessageId(frame.id), key, frame.text, frame.written, held), line)]
+        message = Incoming(
+            MessageId(frame.id), key, frame.text, frame.written, held, frame.choices, frame.answers
+        )
+        return [KeepIncoming(message, line)]
 
     # --- what the disk says -----------------------------------------------------------------------------
 
@@ -241,7 +244,7 @@ class LineCore(People):
             effects.append(Tell(RequestArrived(peer.contact.name, peer.held)))
             effects += self._bound_requests()
         elif kept is Kept.NEW:
-            effects.append(Tell(MessageArrived(peer.contact.name, message.text, message.written)))
+            effects.append(_arrived(peer, message))
         effects.append(SendFrames(line, (Receipt(message.id, verdict),)))
         return effects
 
@@ -252,7 +255,7 @@ class LineCore(People):
         effects: list[Effect] = []
         receipts: list[Receipt] = []
         for message in messages:
-            effects.append(Tell(MessageArrived(peer.contact.name, message.text, message.written)))
+            effects.append(_arrived(peer, message))
             receipts.append(Receipt(message.id, Verdict.DELIVERED))
         return [*effects, *self._settle(peer, receipts, now)]
 
@@ -372,3 +375,16 @@ class LineCore(People):
         if len(waiting) <= MAX_REQUESTS:
             return []
         return [DeclineHeld(waiting[0].contact.key, silent=False)]
+
+
+def _arrived(peer: Peer, message: Incoming) -> Effect:
+    return Tell(
+        MessageArrived(
+            peer.contact.name,
+            message.text,
+            message.written,
+            message.id.hex(),
+            message.choices,
+            message.answers.hex(),
+        )
+    )

@@ -161,14 +161,21 @@ class Line:
 
     # --- what the user does -----------------------------------------------------------------------------
 
-    async def write(self, name: str, text: str) -> Written:
-        """Puts a message on disk and on its way.
+    async def write(
+        self, name: str, text: str, *, choices: tuple[str, ...] | None = None, answers: bytes = b""
+    ) -> Written:
+        """Puts a message on disk and on its way; with `choices` it is a question, with `answers` an answer.
 
         Raises `MailboxFailed`, `Blocked`, `KeyNotAccepted`, `OutboxFull`.
         """
         sendable = text.encode(errors="replace").decode()  # a terminal may hand over broken UTF-8
         message = Outgoing(
-            MessageId(secrets.token_bytes(MESSAGE_ID_BYTES)), name_key(name), sendable, round(time(), 3)
+            MessageId(secrets.token_bytes(MESSAGE_ID_BYTES)),
+            name_key(name),
+            sendable,
+            round(time(), 3),
+            choices=choices,
+            answers=answers,
         )
         written = self._waiting.expect(message)
         try:

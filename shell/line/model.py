@@ -99,6 +99,10 @@ class Outgoing(msgspec.Struct, frozen=True):
     written: float
     """Seconds since the epoch."""
     state: State = State.QUEUED
+    choices: tuple[str, ...] | None = None
+    """For a question: the answers that it offers; None for what asks nothing."""
+    answers: bytes = b""
+    """The id of the question that this answers."""
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -110,6 +114,10 @@ class Incoming(msgspec.Struct, frozen=True):
     written: float
     """Seconds since the epoch, by the writer's clock."""
     held: bool = False
+    choices: tuple[str, ...] | None = None
+    """For a question: the answers that it offers; None for what asks nothing."""
+    answers: bytes = b""
+    """The id of the question that this answers."""
 
 
 class Kept(enum.Enum):

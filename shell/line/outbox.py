@@ -59,7 +59,9 @@ class Outbox:
                 break
             if message.id not in self._in_flight:
                 self._in_flight[message.id] = now
-                texts.append(Text(message.id, message.written, message.text))
+                texts.append(
+                    Text(message.id, message.written, message.text, message.choices, message.answers)
+                )
         for text in texts:
             self._move(MessageId(text.id), Move.SEND)
         return texts

@@ -1,0 +1,39 @@
+"""A question from a script waits for a person's answer and ends with its exit code."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.world import PASSWORD, PATIENCE, Server, environment, parley
+
+
+@pytest.mark.parametrize(("answer", "code"), [("yes", 0), ("NO", 7)])
+def test_ask_ends_with_the_answer(server: Server, tmp_path: Path, answer: str, code: int) -> None:
+    def options(name: str) -> tuple[str, ...]:
+        return "--server", server.address, "--data", str(tmp_path / name)
+
+    for name in ("alice", "bob"):
+        parley(*options(name), "-c", f"signup {name}")
+    parley(*options("bob"), "--user", "bob", "-c", "accept alice")
+    bob = subprocess.Popen(
+        [sys.executable, "-m", "shell.main", *options("bob"), "--user", "bob"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(PARLEY_PASSWORD=PASSWORD),
+    )
+    assert bob.stdin is not None
+    bob.stdin.write(f"wait message --timeout 30\nanswer alice {answer}\n")
+    bob.stdin.flush()
+    asked = parley(
+        *options("alice"), "--user", "alice",
+        "-c", "wait status bob online --timeout 30",
+        "-c", 'ask bob "reboot db1?" --choices yes,no --timeout 20s',
+    )  # fmt: skip
+    said, _ = bob.communicate("quit\n", timeout=PATIENCE)
+    assert asked.returncode == code, (asked.stdout, asked.stderr, said)
+    assert asked.stdout.splitlines()[-1].casefold() == answer.casefold()
+    assert "alice: reboot db1?" in said
