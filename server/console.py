@@ -2,6 +2,9 @@
 
 import argparse
 import io
+import signal
+import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from cmd2 import Completions
@@ -270,11 +273,18 @@ class AdminConsole(ConsoleApp):
             self.announce(Text.assemble(*line))
 
 
-def run_console(book: EmbeddedPhoneBook) -> int:
-    """The console in the server's own terminal; leaving it stops the phone book."""
+def run_console(book: EmbeddedPhoneBook, serve: Callable[[], int]) -> int:
+    """The console in the server's own terminal; leaving it stops the phone book.
+
+    Without a terminal the commands come from a pipe, and after its end the phone book serves on.
+    """
     console = AdminConsole(Operator(book))
     try:
-        return console.interact() if console.interactive else int(console.run_pipe())
+        if console.interactive:
+            return console.interact()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        code = int(console.run_pipe())
+        return serve() if book.running else code
     finally:
         console.close()
         book.stop()

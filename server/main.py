@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _serve(book.stop)
     from server.console import run_console
 
-    return run_console(book)
+    return run_console(book, lambda: _serve(book.stop))
 
 
 def _serve(stop: Callable[[], None]) -> int:

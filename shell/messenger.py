@@ -104,6 +104,15 @@ class Messenger:
 
     # --- sessions ---------------------------------------------------------------------------------------
 
+    async def reach(self) -> None:
+        """Connects and checks the phone book's key, before anybody types a password.
+
+        Raises `AlreadyLoggedIn`, `NotConnected`, `PhoneBookKeyChanged`.
+        """
+        if self.book.session is not None:
+            raise AlreadyLoggedIn(f"You are logged in as {self.book.session.name}; `logout` first.")
+        await self.book.connect()
+
     async def signup(self, name: str, password: str) -> str:
         """Makes an account and logs in; the name as the phone book keeps it."""
         return await self._begin(name, password, self.book.signup)
@@ -182,9 +191,7 @@ class Messenger:
         password: str,
         enter: Callable[[str, str, Identity, tuple[Endpoint, ...]], Awaitable[Session]],
     ) -> str:
-        if self.book.session is not None:
-            raise AlreadyLoggedIn(f"You are logged in as {self.book.session.name}; `logout` first.")
-        await self.book.connect()
+        await self.reach()
         folder = self._folder.account(self.book.ticket_key, name_key(name))
         identity = folder.identity(name)
         self._line = Line(identity, self, self._tell)

@@ -80,6 +80,7 @@ def _counts(counts: dict[str, int]) -> str:
 
 def signup(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Asks for the password twice where a person types it."""
+    app.call(app.messenger.reach())
     password = app.read_password("Password: ", arguments.password_file)
     if app.interactive and arguments.password_file is None:
         again = app.ask_secret("Again: ")
@@ -91,6 +92,7 @@ def signup(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
 
 def login(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Logs in."""
+    app.call(app.messenger.reach())
     password = app.read_password("Password: ", arguments.password_file)
     app.call(app.messenger.login(arguments.name, password), LOGIN_PATIENCE)
     return _logged_in(app)

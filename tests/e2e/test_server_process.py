@@ -140,6 +140,31 @@ def test_a_misspelt_setting_is_named_with_the_nearest(tmp_path: Path) -> None:
     assert "HOST:PORT" in line
 
 
+def test_without_a_terminal_commands_come_from_a_pipe_and_then_it_serves_on(tmp_path: Path) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "server.main", "--listen", "127.0.0.1:0", "--data", str(tmp_path / "server")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    try:
+        server.stdin.write("accounts\n")
+        server.stdin.close()
+        address = server.stdout.readline().removeprefix("Listening on ").strip()
+        assert "Key fingerprint" in server.stdout.readline()
+        assert server.stdout.readline() == "No accounts.\n"
+        signed = parley("--server", address, "--data", str(tmp_path / "a"), "-c", "signup alice")
+        assert signed.returncode == 0, signed.stderr
+        server.terminate()
+        assert server.wait(PATIENCE) == 0
+    finally:
+        server.kill()
+        server.wait()
+
+
 def test_keys_and_accounts_are_for_their_owner_only(server: Server) -> None:
     assert server.folder.stat().st_mode & 0o777 == 0o700
     for file in server.folder.iterdir():

@@ -113,6 +113,14 @@ def test_a_password_is_not_shown(alice: Terminal, server: Server, tmp_path: Path
         assert "a secret of carol" not in carol.text
 
 
+def test_no_password_is_asked_for_where_no_phone_book_answers(tmp_path: Path) -> None:
+    with shell("127.0.0.1:1", tmp_path / "alice") as alice:
+        alice.see("^parley> ?$")
+        alice.enter("login alice")
+        alice.see("No phone book answers at 127.0.0.1:1")
+        assert "Password" not in alice.text
+
+
 def test_escape_sequences_of_others_are_shown_not_obeyed(
     alice: Terminal, bob: Terminal, server: Server, tmp_path: Path
 ) -> None:
