@@ -139,7 +139,7 @@ class PhoneBookServer:
                 case Happened(what=what):
                     self.counts[what] = self.counts.get(what, 0) + 1
                     log.info("event=%s name=%r detail=%r", what, effect.name, effect.detail)
-                    for watcher in self.watchers:
+                    for watcher in tuple(self.watchers):  # consoles come and go on other threads
                         watcher(effect)
                 case _:
                     assert_never(effect)

@@ -58,7 +58,7 @@ class ConsoleApp(cmd2.Cmd):
     ) -> None:
         self.stderr = stderr or sys.stderr
         self.json_output = json
-        self.plain = plain
+        self.plain = plain = plain or os.environ.get("TERM") == "dumb"
         self.exit = ExitCode.DONE
         """How the last command ended."""
         self.answers: Callable[[str, bool], str | None] | None = None
