@@ -2,12 +2,12 @@
 
 import io
 import sys
+import threading
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from shell import letters
-from shell.bridge import Bridge
 from shell.datafolder import DataFolder
 from shell.errors import MailboxFailed, NotConnected, PhoneBookKeyChanged, ShellError
 from shell.events import Event, MessageArrived, RequestArrived, SessionEnded
@@ -16,12 +16,15 @@ from shell.kit.app import ConsoleApp
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.theme import marked, unicode_works
 from shell.line.errors import KeyNotAccepted, LineError
-from shell.messenger import Messenger
 from shell.news import news
 from shell.settings import ShellSettings, data_folder
 from wire.display import safe
 from wire.errors import ErrorCode, Refused, WireError
 from wire.names import name_key
+
+if TYPE_CHECKING:
+    from shell.bridge import Bridge
+    from shell.messenger import Messenger
 
 T = TypeVar("T")
 
@@ -67,8 +70,41 @@ class UserConsole(ConsoleApp):
         """Whose name free lines go to."""
         self.unread: dict[str, int] = {}
         """Messages by name that arrived since this user last looked there."""
-        self.bridge = Bridge()
-        self.messenger = Messenger(settings.server, folder, settings.port, self._heard)
+        self._folder = folder
+        self._network: tuple[Bridge, Messenger] | None = None
+        self._network_lock = threading.Lock()
+
+    # --- the network, which takes a quarter of a second to load and is not needed for a prompt ----------
+
+    @property
+    def bridge(self) -> "Bridge":
+        """The network thread."""
+        return self._connected()[0]
+
+    @property
+    def messenger(self) -> "Messenger":
+        """Phone book, mailbox and line; lives on the network thread."""
+        return self._connected()[1]
+
+    @property
+    def user(self) -> str | None:
+        """Who is logged in."""
+        return self._network[1].user if self._network is not None else None
+
+    def preloop(self) -> None:
+        """The person reads the first prompt while the network loads."""
+        super().preloop()
+        threading.Thread(target=self._connected, name="loading", daemon=True).start()
+
+    def _connected(self) -> "tuple[Bridge, Messenger]":
+        with self._network_lock:
+            if self._network is None:
+                from shell.bridge import Bridge
+                from shell.messenger import Messenger
+
+                messenger = Messenger(self.settings.server, self._folder, self.settings.port, self._heard)
+                self._network = Bridge(), messenger
+            return self._network
 
     # --- what commands use ------------------------------------------------------------------------------
 
@@ -149,7 +185,7 @@ class UserConsole(ConsoleApp):
 
     def get_bottom_toolbar(self) -> str:
         """Who I am, where, and what waits."""
-        user = self.messenger.user
+        user = self.user
         if user is None:
             return f" not logged in | phone book {self.settings.server} "
         parts = [
@@ -168,6 +204,8 @@ class UserConsole(ConsoleApp):
 
     def close(self) -> None:
         """Leaves the phone book and ends the network thread."""
+        if self._network is None:
+            return
         try:
             self.bridge.call(self.messenger.close(), CLOSE_PATIENCE)
         except (NotConnected, WireError, TimeoutError):
@@ -178,7 +216,7 @@ class UserConsole(ConsoleApp):
     # --- inside -----------------------------------------------------------------------------------------
 
     def _prompt(self) -> str:
-        user = self.messenger.user
+        user = self.user
         if user is None:
             return PROMPT
         arrow = "→" if unicode_works() else "->"

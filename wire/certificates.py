@@ -2,6 +2,8 @@
 
 A certificate lives as long as its key. It carries no dates that a machine with a wrong clock could refuse
 (RFC 5280 §4.1.2.5: 99991231235959Z says "no expiry").
+
+`cryptography` takes 35 ms to import, so it is imported where a key is used: a prompt is up before that.
 """
 
 import base64
@@ -11,18 +13,12 @@ import hashlib
 from typing import NewType
 
 import msgspec
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 Fingerprint = NewType("Fingerprint", bytes)
 """SHA-256 of a certificate's DER form, 32 bytes."""
 
 _NOT_BEFORE = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 _NOT_AFTER = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)
-_SIGNATURE = ec.ECDSA(hashes.SHA256())
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -34,6 +30,9 @@ class Identity(msgspec.Struct, frozen=True):
     @property
     def certificate(self) -> bytes:
         """The certificate as DER."""
+        from cryptography import x509
+        from cryptography.hazmat.primitives import serialization
+
         return x509.load_pem_x509_certificate(self.certificate_pem).public_bytes(serialization.Encoding.DER)
 
     @property
@@ -43,10 +42,13 @@ class Identity(msgspec.Struct, frozen=True):
 
     def sign(self, message: bytes) -> bytes:
         """An ECDSA-SHA256 signature, DER-encoded."""
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+
         key = serialization.load_pem_private_key(self.key_pem, password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise TypeError("an identity key is an elliptic-curve key")
-        return key.sign(message, _SIGNATURE)
+        return key.sign(message, ec.ECDSA(hashes.SHA256()))
 
 
 class Pin(enum.Enum):
@@ -59,6 +61,11 @@ class Pin(enum.Enum):
 
 def make_identity(common_name: str) -> Identity:
     """A new key with its self-signed certificate; about 1 ms."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     certificate = (
@@ -88,6 +95,9 @@ def show_fingerprint(value: bytes) -> str:
 
 def check_certificate(certificate: bytes) -> None:
     """Raises ValueError for bytes that are no certificate with a P-256 key, as Parley uses them."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     key = x509.load_der_x509_certificate(certificate).public_key()
     if not (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)):
         raise ValueError("the certificate has no P-256 key")
@@ -95,11 +105,16 @@ def check_certificate(certificate: bytes) -> None:
 
 def verifies(certificate: bytes, signature: bytes, message: bytes) -> bool:
     """Whether the key of a certificate (DER) made the signature over the message."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     try:
         key = x509.load_der_x509_certificate(certificate).public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey):
             return False
-        key.verify(signature, message, _SIGNATURE)
+        key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
     except (InvalidSignature, ValueError):
         return False
     return True

@@ -3,16 +3,17 @@
 A ticket says who may call whom, with which keys, until when. Time is an argument, by the phone book's clock.
 """
 
-from typing import Annotated, NewType
+from typing import TYPE_CHECKING, Annotated, NewType
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Meta
 
 from wire.certificates import Fingerprint
 from wire.errors import BadTicket
 from wire.limits import MAX_TICKET
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 TicketId = NewType("TicketId", bytes)
 TICKET_ID_BYTES = 16
@@ -41,7 +42,7 @@ _signed = msgspec.msgpack.Decoder(_SignedTicket)
 _tickets = msgspec.msgpack.Decoder(Ticket)
 
 
-def sign_ticket(ticket: Ticket, key: Ed25519PrivateKey) -> bytes:
+def sign_ticket(ticket: Ticket, key: "Ed25519PrivateKey") -> bytes:
     """The ticket as it travels: msgpack of the body and its Ed25519 signature (RFC 8032)."""
     body = _encoder.encode(ticket)
     return _encoder.encode(_SignedTicket(body, key.sign(_CONTEXT + body)))
@@ -52,6 +53,9 @@ def open_ticket(signed: bytes, key: bytes, now: float) -> Ticket:
 
     `now` is in seconds since the epoch by the phone book's clock. Raises `BadTicket`.
     """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     if len(signed) > MAX_TICKET:
         raise BadTicket(f"A ticket has {MAX_TICKET} bytes at most.")
     try:

@@ -87,8 +87,8 @@ def test_starting_the_shell_does_not_load_the_network() -> None:
     import subprocess
     import sys
 
-    heavy = ("qh3", "uvloop", "argon2", "confusable_homoglyphs", "server")
-    script = f"import sys, shell.main; print([name for name in {heavy!r} if name in sys.modules])"
+    heavy = ("qh3", "uvloop", "cryptography", "argon2", "confusable_homoglyphs", "server")
+    script = f"import sys, shell.app; print([name for name in {heavy!r} if name in sys.modules])"
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
     )
