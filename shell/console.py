@@ -7,15 +7,15 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from shell import letters
 from shell.datafolder import DataFolder
 from shell.errors import MailboxFailed, NotConnected, PhoneBookKeyChanged, ShellError
-from shell.events import Event, MessageArrived, RequestArrived, SessionEnded
+from shell.events import Event, MessageArrived, MessageProgressed, RequestArrived, SessionEnded
 from shell.inbox import Inbox
 from shell.kit.app import ConsoleApp
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.theme import marked, unicode_works
 from shell.line.errors import KeyNotAccepted, LineError
+from shell.line.model import State
 from shell.news import news
 from shell.settings import ShellSettings, data_folder
 from wire.display import safe
@@ -33,6 +33,8 @@ CLOSE_PATIENCE = 5.0  # seconds to say goodbye
 PROMPT = "parley> "
 BELL = "\a"
 SHORTCUTS = {"@": "msg", "?": "help", "!": "shell"}
+_ON_THE_WAY = (State.QUEUED.value, State.SENT.value)
+"""No script waits for a message to be sent, and there is one such event for each."""
 _RATE_CODES = (ErrorCode.RATE_LIMITED, ErrorCode.BUSY)
 _NETWORK_CODES = (ErrorCode.VERSION_MISMATCH, ErrorCode.SHUTTING_DOWN, ErrorCode.STORAGE_FAILED)
 
@@ -102,7 +104,13 @@ class UserConsole(ConsoleApp):
                 from shell.bridge import Bridge
                 from shell.messenger import Messenger
 
-                messenger = Messenger(self.settings.server, self._folder, self.settings.port, self._heard)
+                messenger = Messenger(
+                    self.settings.server,
+                    self._folder,
+                    self.settings.port,
+                    self._heard,
+                    tells_read=self.settings.read_receipts,
+                )
                 self._network = Bridge(), messenger
             return self._network
 
@@ -125,9 +133,7 @@ class UserConsole(ConsoleApp):
         """The person has seen what somebody wrote."""
         for known in [known for known in self.unread if name_key(known) == name_key(name)]:
             del self.unread[known]
-        self.call(
-            self.messenger.mailbox.read(lambda connection: letters.mark_seen(connection, name_key(name)))
-        )
+        self.call(self.messenger.looked_at(name))
 
     # --- ConsoleApp -------------------------------------------------------------------------------------
 
@@ -224,13 +230,15 @@ class UserConsole(ConsoleApp):
 
     def _heard(self, event: Event) -> None:
         """Called on the network thread for everything that happens."""
-        if isinstance(event, MessageArrived) and (
-            self.chat_with is None or name_key(self.chat_with) != name_key(event.name)
-        ):
-            self.unread[event.name] = self.unread.get(event.name, 0) + 1
+        if isinstance(event, MessageArrived):
+            if self.chat_with is not None and name_key(self.chat_with) == name_key(event.name):
+                self.messenger.line.looked_at(event.name)
+            else:
+                self.unread[event.name] = self.unread.get(event.name, 0) + 1
         if isinstance(event, SessionEnded):
             self.chat_with = None
-        self.inbox.put(event)
+        if not (isinstance(event, MessageProgressed) and event.state in _ON_THE_WAY):
+            self.inbox.put(event)
         if self.settings.bell and self.interactive and isinstance(event, MessageArrived | RequestArrived):
             print(BELL, end="", file=sys.__stdout__, flush=True)
         shown = news(event, time_format=self.settings.time_format, plain=self.plain)

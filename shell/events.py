@@ -36,12 +36,20 @@ class RequestArrived(Event, frozen=True):
 
 
 class MessageProgressed(Event, frozen=True):
-    """One's own message changed its state."""
+    """One's own message changed its state; that it is read is told by `MessagesRead`."""
 
     name: str
     id: str
     """Hexadecimal."""
     state: str
+
+
+class MessagesRead(Event, frozen=True):
+    """Somebody has looked at messages of one's own."""
+
+    name: str
+    ids: tuple[str, ...]
+    """Hexadecimal, in the order they were written."""
 
 
 class KeyChanged(Event, frozen=True):

@@ -82,8 +82,8 @@ def keep_state(connection: sqlite3.Connection, message_id: MessageId, peer: Name
 def keep_contact(connection: sqlite3.Connection, contact: Contact) -> None:
     """What is known of somebody."""
     connection.execute(
-        "INSERT OR REPLACE INTO contacts (key, name, consent, pinned, verified, presented)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO contacts (key, name, consent, pinned, verified, presented, read)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             contact.key,
             contact.name,
@@ -91,6 +91,7 @@ def keep_contact(connection: sqlite3.Connection, contact: Contact) -> None:
             contact.pinned,
             contact.verified,
             contact.presented,
+            contact.read,
         ),
     )
 
@@ -129,7 +130,7 @@ def decline_held(connection: sqlite3.Connection, peer: NameKey) -> list[MessageI
 
 def contacts(connection: sqlite3.Connection) -> list[Contact]:
     """Everybody known."""
-    rows = connection.execute("SELECT key, name, consent, pinned, verified, presented FROM contacts")
+    rows = connection.execute("SELECT key, name, consent, pinned, verified, presented, read FROM contacts")
     return [
         Contact(
             NameKey(key),
@@ -138,8 +139,9 @@ def contacts(connection: sqlite3.Connection) -> list[Contact]:
             Fingerprint(pinned) if pinned else None,
             bool(verified),
             Fingerprint(presented) if presented else None,
+            MessageId(read) if read else None,
         )
-        for key, name, consent, pinned, verified, presented in rows
+        for key, name, consent, pinned, verified, presented, read in rows
     ]
 
 
@@ -188,9 +190,27 @@ def open_question(connection: sqlite3.Connection, peer: NameKey) -> Incoming | N
     return Incoming(MessageId(id_), peer, text, written, choices=_choices(choices))
 
 
-def mark_seen(connection: sqlite3.Connection, peer: NameKey) -> None:
-    """This user has looked at what somebody wrote."""
-    connection.execute("UPDATE messages SET seen = 1 WHERE peer = ? AND outgoing = 0 AND seen = 0", (peer,))
+def mark_seen(connection: sqlite3.Connection, peer: NameKey) -> MessageId | None:
+    """This user has looked at what somebody wrote; the last message that was new, None where none was."""
+    rows = connection.execute(
+        "UPDATE messages SET seen = 1 WHERE peer = ? AND outgoing = 0 AND seen = 0 AND state = 'received'"
+        " RETURNING number, id",
+        (peer,),
+    ).fetchall()
+    return MessageId(max(rows)[1]) if rows else None
+
+
+def keep_read(connection: sqlite3.Connection, peer: NameKey, up_to: MessageId) -> list[MessageId]:
+    """Somebody has read one's own messages up to this one; those that were delivered and are read now."""
+    # From the last one that was read before, so that a long talk is not looked through again and again.
+    rows = connection.execute(
+        "UPDATE messages SET state = 'read' WHERE peer = :peer AND outgoing = 1 AND state = 'delivered'"
+        " AND number > coalesce((SELECT max(number) FROM messages WHERE peer = :peer AND state = 'read'), 0)"
+        " AND number <= (SELECT number FROM messages WHERE peer = :peer AND outgoing = 1 AND id = :up_to)"
+        " RETURNING number, id",
+        {"peer": peer, "up_to": up_to},
+    ).fetchall()
+    return [MessageId(id_) for _, id_ in sorted(rows)]
 
 
 def history(connection: sqlite3.Connection, peer: NameKey, limit: int) -> list[Letter]:

@@ -21,6 +21,8 @@ from shell.line.effects import (
     KeepContact,
     KeepIncoming,
     KeepOutgoing,
+    KeepRead,
+    KeepSeen,
     KeepState,
     ReleaseHeld,
 )
@@ -36,7 +38,7 @@ BUSY_TIMEOUT = 5.0  # seconds to wait for another process that has the mailbox o
 SCHEMA = """
 CREATE TABLE contacts (
     key TEXT PRIMARY KEY, name TEXT NOT NULL, consent TEXT NOT NULL,
-    pinned BLOB, verified INTEGER NOT NULL, presented BLOB
+    pinned BLOB, verified INTEGER NOT NULL, presented BLOB, read BLOB
 ) WITHOUT ROWID;
 CREATE TABLE messages (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -46,6 +48,7 @@ CREATE TABLE messages (
     UNIQUE (peer, outgoing, id)
 );
 CREATE INDEX unsettled ON messages (peer, number) WHERE state IN ('queued', 'held');
+CREATE INDEX read_there ON messages (peer, number) WHERE state = 'read';
 CREATE INDEX unseen ON messages (peer) WHERE seen = 0 AND outgoing = 0;
 """
 
@@ -154,6 +157,10 @@ def keep(connection: sqlite3.Connection, effect: Keep) -> Any:
             return letters.keep_incoming(connection, message)
         case KeepState(message_id, peer, state):
             return letters.keep_state(connection, message_id, peer, state)
+        case KeepRead(peer, up_to):
+            return letters.keep_read(connection, peer, up_to)
+        case KeepSeen(peer):
+            return letters.mark_seen(connection, peer)
         case KeepContact(contact):
             return letters.keep_contact(connection, contact)
         case ReleaseHeld(peer):

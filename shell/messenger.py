@@ -61,10 +61,19 @@ MAX_PEOPLE = 10_000  # people that one `list` fetches, page by page
 class Messenger:
     """At most one account at a time; `tell` gets every event, on the event loop's thread."""
 
-    def __init__(self, server: str, folder: DataFolder, udp_port: int, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        server: str,
+        folder: DataFolder,
+        udp_port: int,
+        tell: Callable[[Event], None],
+        *,
+        tells_read: bool = False,
+    ) -> None:
         self._folder = folder
         self._udp_port = udp_port
         self._tell = tell
+        self._tells_read = tells_read
         self._line: Line | None = None
         self._mailbox: Mailbox | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -171,6 +180,10 @@ class Messenger:
         if self.visibility is Visibility.CONTACTS:
             await self.set_visibility(self.visibility)
 
+    async def looked_at(self, name: str) -> None:
+        """The user has seen what somebody wrote."""
+        self.line.looked_at(name)
+
     async def set_visibility(self, visibility: Visibility) -> None:
         """Who may see this account, and as what."""
         allowed: tuple[str, ...] = ()
@@ -194,7 +207,7 @@ class Messenger:
         await self.reach()
         folder = self._folder.account(self.book.ticket_key, name_key(name))
         identity = folder.identity(name)
-        self._line = Line(identity, self, self._tell)
+        self._line = Line(identity, self, self._tell, tells_read=self._tells_read)
         try:
             await self._bind(self._line)
             # Whoever waits for this user calls as soon as the session begins: its endpoint goes along.

@@ -9,6 +9,7 @@ from shell.events import (
     KeyChanged,
     MessageArrived,
     MessageProgressed,
+    MessagesRead,
     NoticeArrived,
     NotTrusted,
     Reconnected,
@@ -64,6 +65,9 @@ def news(event: Event, *, time_format: str, plain: bool) -> Text | None:
             return Text(f"{safe(name)} declined your message.", WARNING)
         case MessageProgressed():
             return None
+        case MessagesRead(name, ids):
+            what = "your message" if len(ids) == 1 else f"{len(ids)} of your messages"
+            return Text(f"{safe(name)} has read {what}.", QUIET)
         case KeyChanged(name, pinned, presented):
             return Text(
                 f"WARNING: the key of {safe(name)} has changed. Somebody may be between you, or {safe(name)} "

@@ -25,6 +25,7 @@ class ShellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     history_lines: int = 50
     time_format: str = "%H:%M"
     bell: bool = True
+    read_receipts: bool = False
 
 
 def load(path: Path | None) -> ShellSettings:

@@ -128,6 +128,15 @@ class Receipt(Frame, frozen=True, tag="receipt"):
     verdict: Verdict
 
 
+class Read(Frame, frozen=True, tag="read"):
+    """The recipient has looked at this message and all before it; sent only where they want that to be known.
+
+    Said again on each new line: the last one holds, so none needs an answer.
+    """
+
+    id: MessageId
+
+
 class Bye(Frame, frozen=True, tag="bye"):
     """The last frame before a line is closed on purpose. QUIC's own close says the same, but whoever gets it
     waits out the draining period (RFC 9000 §10.2.2) before the connection counts as over."""
@@ -135,7 +144,7 @@ class Bye(Frame, frozen=True, tag="bye"):
     code: int
 
 
-AnyFrame = Proof | Accept | Text | Receipt | Bye
+AnyFrame = Proof | Accept | Text | Receipt | Read | Bye
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)

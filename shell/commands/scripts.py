@@ -8,7 +8,15 @@ from cmd2 import Completions
 from rich.text import Text
 
 from shell.commands.names import complete_names
-from shell.events import Event, MessageArrived, NoticeArrived, Reconnected, RequestArrived, SessionEnded
+from shell.events import (
+    Event,
+    MessageArrived,
+    MessagesRead,
+    NoticeArrived,
+    Reconnected,
+    RequestArrived,
+    SessionEnded,
+)
 from shell.kit.command import Command, Outcome, Parser
 from shell.kit.errors import CommandError, ExitCode
 from shell.news import REASONS
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
 
 TOPIC = "Scripts"
 PATIENCE = 10.0  # seconds that `wait` waits unless told otherwise
-KINDS = ("message", "request", "status", "delivered", "notice", "end", "connection")
+KINDS = ("message", "request", "status", "delivered", "read", "notice", "end", "connection")
 STATUSES = tuple(status.value for status in Status)
 
 
@@ -44,6 +52,8 @@ class Waited(Outcome, frozen=True):
                 return Text(f"{name} is {text}.")
             case "delivered":
                 return Text(f"Everything to {name} is delivered." if name else "Everything is delivered.")
+            case "read":
+                return Text(f"{name} has read your messages.")
             case "notice":
                 return Text(f"Notice: {text}")
             case "connection":
@@ -63,7 +73,7 @@ def wait(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
             raise _timed_out(arguments)
         return found
 
-    def of(kind: type[MessageArrived] | type[RequestArrived]) -> Callable[[Event], bool]:
+    def of(kind: type[MessageArrived | RequestArrived | MessagesRead]) -> Callable[[Event], bool]:
         return lambda event: isinstance(event, kind) and key in (None, name_key(event.name))
 
     match arguments.kind:
@@ -85,6 +95,10 @@ def wait(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
                 lambda: None if (core.waiting(name) if name else core.undelivered()) else True,
             )
             return Waited("delivered", name or "")
+        case "read":
+            read = event(of(MessagesRead))
+            assert isinstance(read, MessagesRead)  # noqa: S101 - for the type checker
+            return Waited("read", read.name)
         case "notice":
             notice = event(lambda event: isinstance(event, NoticeArrived))
             assert isinstance(notice, NoticeArrived)  # noqa: S101 - for the type checker

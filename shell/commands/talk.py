@@ -27,6 +27,7 @@ TOPIC = "Messages"
 MAX_SHOWN = 10_000  # messages that `history` or `search` shows at most
 EXIT_OF = {
     State.DELIVERED: ExitCode.DONE,
+    State.READ: ExitCode.DONE,
     State.REFUSED: ExitCode.REFUSED,
 }
 
@@ -45,7 +46,7 @@ class Delivery(Outcome, frozen=True):
         """A sentence; in a chat a short one."""
         name = safe(self.name)
         match State(self.state):
-            case State.DELIVERED:
+            case State.DELIVERED | State.READ:
                 return Text("delivered" if self.brief else f"Delivered to {name}.", QUIET)
             case State.HELD:
                 return Text(f"{name} has to accept you first; your message waits there as a request.")

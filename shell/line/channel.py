@@ -20,6 +20,7 @@ from wire.frames import (
     Frame,
     LineClose,
     Proof,
+    Read,
     Receipt,
     Text,
     decode_frame,
@@ -29,6 +30,9 @@ from wire.frames import (
 from wire.framing import FrameSplitter
 from wire.limits import MAX_LINE_FRAME
 from wire.tickets import Ticket
+
+LineFrame = Text | Receipt | Read
+"""What flows on an open line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,9 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A message or a receipt."""
+    """A message, or what became of one."""
 
-    frame: Text | Receipt
+    frame: LineFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,7 @@ class Channel:
 
     def _take(self, frame: AnyFrame) -> list[ChannelEvent]:
         match self._state, frame:
-            case _State.OPEN, Text() | Receipt():
+            case _State.OPEN, Text() | Receipt() | Read():
                 return [Arrived(frame)]
             case _State.OPEN, Bye(code):
                 self.close(LineClose.DONE)

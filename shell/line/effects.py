@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from shell.events import Event
 from shell.line.model import Contact, Incoming, MessageId, Outgoing, State
-from wire.frames import LineClose, Receipt, Text
+from wire.frames import LineClose, Read, Receipt, Text
 from wire.names import NameKey
 
 LineId = int
@@ -37,6 +37,21 @@ class KeepState:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepRead:
+    """The recipient has read one's own messages up to this one; the mailbox answers with those it moved."""
+
+    peer: NameKey
+    up_to: MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSeen:
+    """This user has looked at somebody's messages; the mailbox answers with the last one that was new."""
+
+    peer: NameKey
+
+
+@dataclass(frozen=True, slots=True)
 class KeepContact:
     """Write what is known of somebody."""
 
@@ -64,7 +79,7 @@ class SendFrames:
     """Send frames on a line."""
 
     line: LineId
-    frames: tuple[Text | Receipt, ...]
+    frames: tuple[Text | Receipt | Read, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +119,6 @@ class Tell:
     event: Event
 
 
-Keep = KeepOutgoing | KeepIncoming | KeepState | KeepContact | ReleaseHeld | DeclineHeld
+Keep = KeepOutgoing | KeepIncoming | KeepState | KeepRead | KeepSeen | KeepContact | ReleaseHeld | DeclineHeld
 Act = SendFrames | Dial | HangUp | WatchPresence | Waits | Tell
 Effect = Keep | Act

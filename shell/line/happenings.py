@@ -17,6 +17,8 @@ from shell.line.effects import (
     KeepContact,
     KeepIncoming,
     KeepOutgoing,
+    KeepRead,
+    KeepSeen,
     KeepState,
     ReleaseHeld,
 )
@@ -25,7 +27,16 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 10_000  # happenings that may wait; a line that brings more is closed
 MAX_BATCH = 512  # happenings that share one commit
-_KEEPS = (KeepOutgoing, KeepIncoming, KeepState, KeepContact, ReleaseHeld, DeclineHeld)
+_KEEPS = (
+    KeepOutgoing,
+    KeepIncoming,
+    KeepState,
+    KeepRead,
+    KeepSeen,
+    KeepContact,
+    ReleaseHeld,
+    DeclineHeld,
+)
 
 
 class Performer(Protocol):

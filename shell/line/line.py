@@ -32,6 +32,8 @@ from shell.line.effects import (
     Keep,
     KeepIncoming,
     KeepOutgoing,
+    KeepRead,
+    KeepSeen,
     LineId,
     ReleaseHeld,
     SendFrames,
@@ -80,13 +82,22 @@ class Introducer(Protocol):
 class Line:
     """One account's line. All methods are called on the event loop's thread."""
 
-    def __init__(self, identity: Identity, book: Introducer, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        book: Introducer,
+        tell: Callable[[Event], None],
+        *,
+        tells_read: bool = False,
+    ) -> None:
+        """`tells_read` is whether others are told what this user has read."""
         self._identity = identity
         self._mailbox: Mailbox | None = None
         self._book = book
         self._tell = tell
         self._endpoint = UdpEndpoint(identity, self._channel_event)
-        self._core = LineCore(identity.fingerprint)
+        self._tells_read = tells_read
+        self._core = LineCore(identity.fingerprint, tells_read=tells_read)
         self._channels: dict[LineId, Channel] = {}
         self._ids: dict[Channel, LineId] = {}
         self._calls: dict[Channel, str] = {}
@@ -143,7 +154,9 @@ class Line:
                 letters.requests(connection),
             )
         )
-        self._core = LineCore(self._identity.fingerprint, contacts, waiting, held)
+        self._core = LineCore(
+            self._identity.fingerprint, contacts, waiting, held, tells_read=self._tells_read
+        )
         self._mailbox = mailbox
         self._spawn(self._happenings.run(), "line")
         self._spawn(self._tick(), "line-clock")
@@ -192,6 +205,10 @@ class Line:
                 return await written.settling
         except TimeoutError:
             return Settled(self._core.state_of(written.message))  # what comes later is told as an event
+
+    def looked_at(self, name: str) -> None:
+        """The user has seen what somebody wrote; it is noted as soon as may be."""
+        self._happenings.put(lambda: self._core.looked_at(name))
 
     async def accept(self, name: str) -> None:
         """Consents to somebody's messages."""
@@ -250,6 +267,10 @@ class Line:
         match keep:
             case KeepIncoming(message, line):
                 return self._core.incoming_kept(message, answer, line)
+            case KeepRead(peer):
+                return self._core.read(peer, answer)
+            case KeepSeen(peer):
+                return self._core.seen(peer, answer)
             case ReleaseHeld(peer):
                 return self._core.held_released(peer, answer, monotonic())
             case DeclineHeld(peer, silent):
@@ -268,7 +289,7 @@ class Line:
                 # What the core thinks is on its way is not; a new line begins with what waits.
                 self.act(HangUp(act.line, LineClose.DONE))
                 self._happenings.put(partial(self._core.line_closed, act.line, None, monotonic()))
-            else:
+            elif not (isinstance(act, Tell) and isinstance(act.event, MessageProgressed)):
                 self.act(act)
 
     def act(self, act: Act) -> None:
@@ -294,10 +315,11 @@ class Line:
                 assert_never(act)
 
     def _told(self, event: Event) -> None:
-        if isinstance(event, MessageProgressed) and self._waiting.settle(
-            MessageId(bytes.fromhex(event.id)), State(event.state)
-        ):
-            return  # whoever waits for it tells it
+        if isinstance(event, MessageProgressed):
+            state = State(event.state)
+            on_its_way = state in (State.QUEUED, State.SENT)
+            if not on_its_way and self._waiting.settle(MessageId(bytes.fromhex(event.id)), state):
+                return  # whoever waits for it tells it
         self._tell(event)
 
     # --- the network ------------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ class State(enum.Enum):
     """On the recipient's disk, waiting for their consent."""
     DELIVERED = "delivered"
     """In the recipient's mailbox."""
+    READ = "read"
+    """The recipient has looked at it, and their shell tells so."""
     REFUSED = "refused"
     """Declined by the recipient."""
 
@@ -36,6 +38,7 @@ class Move(enum.Enum):
     DELIVER = "deliver"
     HOLD = "hold"
     REFUSE = "refuse"
+    READ = "read"
 
 
 MOVE_OF: dict[Verdict, Move] = {
@@ -60,10 +63,13 @@ TRANSITIONS: dict[tuple[State, Move], State] = {
     (State.HELD, Move.DELIVER): State.DELIVERED,
     (State.HELD, Move.HOLD): State.HELD,
     (State.HELD, Move.REFUSE): State.REFUSED,
+    # Delivered messages have left the outbox: the mailbox makes this move.
+    (State.DELIVERED, Move.READ): State.READ,
 }
 """Every move there is. What is missing is a fault of the other side."""
 
-FINAL = frozenset({State.DELIVERED, State.REFUSED})
+FINAL = frozenset({State.DELIVERED, State.READ, State.REFUSED})
+"""States in which a message is no longer in the outbox."""
 
 
 class Consent(enum.Enum):
@@ -88,6 +94,8 @@ class Contact(msgspec.Struct, frozen=True):
     """Whether the user compared the safety number."""
     presented: Fingerprint | None = None
     """A changed key that was not accepted."""
+    read: MessageId | None = None
+    """Their message up to which they are told that this user has read; None while nothing was told."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):

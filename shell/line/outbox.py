@@ -18,6 +18,7 @@ class Outbox:
     def __init__(self, waiting: Iterable[Outgoing] = ()) -> None:
         self._messages = {message.id: message for message in waiting}
         self._in_flight: dict[MessageId, float] = {}
+        self._on_this_line: set[MessageId] = set()
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -49,6 +50,8 @@ class Outbox:
     def drop(self, message_id: MessageId) -> None:
         """Forgets a message that could not be written to disk."""
         self._messages.pop(message_id, None)
+        self._in_flight.pop(message_id, None)
+        self._on_this_line.discard(message_id)
 
     def to_send(self, now: float) -> list[Text]:
         """The next messages for an open line, as many as may be on their way; they are `SENT` now."""
@@ -57,7 +60,8 @@ class Outbox:
         for message in self._messages.values():
             if len(texts) >= room:
                 break
-            if message.id not in self._in_flight:
+            if message.id not in self._on_this_line:
+                self._on_this_line.add(message.id)
                 self._in_flight[message.id] = now
                 texts.append(
                     Text(message.id, message.written, message.text, message.choices, message.answers)
@@ -66,11 +70,15 @@ class Outbox:
             self._move(MessageId(text.id), Move.SEND)
         return texts
 
-    def lose(self) -> None:
-        """The line is gone: what was on its way is sent again on the next one."""
-        for message_id in self._in_flight:
-            self._move(message_id, Move.LOSE)
+    def lose(self) -> list[MessageId]:
+        """The line is gone: what it brought no answer for is sent again on the next, and so is what is held.
+
+        The messages that count as queued again.
+        """
+        lost = [id_ for id_ in self._in_flight if self._move(id_, Move.LOSE) is State.QUEUED]
         self._in_flight.clear()
+        self._on_this_line.clear()
+        return lost
 
     def receive(self, message_id: MessageId, verdict: Verdict) -> Outgoing | None:
         """The message with its new state, None where the receipt changes nothing.
@@ -85,6 +93,7 @@ class Outbox:
         message = self._messages[message_id]
         if after in FINAL:
             del self._messages[message_id]
+            self._on_this_line.discard(message_id)
         return message if after is not before else None
 
     def _move(self, message_id: MessageId, move: Move) -> State:

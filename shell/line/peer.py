@@ -16,6 +16,8 @@ class OpenLine:
     """Whether this side dialed it."""
     opened: float
     """Monotonic seconds."""
+    heard: float = 0.0
+    """When a frame came last, monotonic seconds."""
 
 
 @dataclass(slots=True)

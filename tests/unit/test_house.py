@@ -18,6 +18,8 @@ PURE = {
     "server/tokens.py",
     "server/effects.py",
     "shell/line/core.py",
+    "shell/line/consent.py",
+    "shell/line/delivery.py",
     "shell/line/outbox.py",
     "shell/line/peer.py",
     "shell/line/people.py",

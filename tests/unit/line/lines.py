@@ -23,12 +23,20 @@ PATIENCE = 20.0  # seconds that any wait of a test may take
 class Person:
     """Somebody with a mailbox, a key and a line."""
 
-    def __init__(self, name: str, folder: Path, town: "Town", identity: Identity | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        town: "Town",
+        identity: Identity | None = None,
+        *,
+        tells_read: bool = False,
+    ) -> None:
         self.name = name
         self.identity = identity or make_identity(name)
         self.events: list[Event] = []
         self.mailbox = Mailbox(folder / f"{name}.db")
-        self.line = Line(self.identity, Desk(town, self), self._tell)
+        self.line = Line(self.identity, Desk(town, self), self._tell, tells_read=tells_read)
         self._changed = asyncio.Event()
 
     def _tell(self, event: Event) -> None:

@@ -1,5 +1,6 @@
 """Single rules of the line's core, with no disk and no network."""
 
+from shell.events import MessageProgressed, MessagesRead
 from shell.line.core import LineCore
 from shell.line.effects import (
     DeclineHeld,
@@ -9,6 +10,8 @@ from shell.line.effects import (
     KeepContact,
     KeepIncoming,
     KeepOutgoing,
+    KeepRead,
+    KeepSeen,
     KeepState,
     ReleaseHeld,
     SendFrames,
@@ -17,7 +20,7 @@ from shell.line.effects import (
 )
 from shell.line.model import Consent, Contact, Incoming, Kept, MessageId, Outgoing, State
 from wire.certificates import Fingerprint
-from wire.frames import LineClose, Receipt, Text, Verdict
+from wire.frames import LineClose, Read, Receipt, Text, Verdict
 from wire.names import NameKey
 
 OWN, BOB, EVE = Fingerprint(b"o" * 32), Fingerprint(b"b" * 32), Fingerprint(b"e" * 32)
@@ -132,6 +135,61 @@ def test_a_receipt_settles_a_message_once() -> None:
     assert KeepState(written.id, KEY, State.DELIVERED) in effects
     assert core.received(1, receipt, 1.0) == []
     assert core.undelivered() == 0
+
+
+def test_a_held_message_is_sent_once_a_line_however_often_it_is_answered() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
+    opened(core)
+    written = message()
+    core.write("bob", written, 0.0)
+    for _ in range(3):
+        effects = core.received(1, Receipt(written.id, Verdict.HELD), 1.0)
+        assert not [effect for effect in effects if isinstance(effect, SendFrames)]
+    core.line_closed(1, None, 2.0)
+    effects = opened(core, 2, now=3.0)
+    assert [effect.line for effect in effects if isinstance(effect, SendFrames)] == [2]
+
+
+def test_a_slow_line_that_brings_receipts_is_kept() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
+    opened(core, 1, now=0.0)
+    for number in range(2):
+        core.write("bob", message(number), 0.0)
+    core.received(1, Receipt(message(0).id, Verdict.DELIVERED), 9.0)
+    assert core.tick(15.0) == []
+    assert HangUp(1, LineClose.DONE) in core.tick(20.0)
+
+
+def progress(effects: list[Effect]) -> list[str]:
+    events = [effect.event for effect in effects if isinstance(effect, Tell)]
+    return [event.state for event in events if isinstance(event, MessageProgressed)]
+
+
+def test_a_message_is_queued_sent_delivered_and_read() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
+    written = message()
+    assert progress(core.write("bob", written, 0.0)) == []
+    assert progress(opened(core)) == ["sent"]
+    assert progress(core.line_closed(1, None, 1.0)) == ["queued"]
+    assert progress(opened(core, 2)) == ["sent"]
+    assert progress(core.received(2, Receipt(written.id, Verdict.DELIVERED), 2.0)) == ["delivered"]
+    assert core.received(2, Read(written.id), 3.0) == [KeepRead(KEY, written.id)]
+    assert core.read(KEY, [written.id]) == [Tell(MessagesRead("bob", (written.id.hex(),)))]
+    assert core.read(KEY, []) == []
+
+
+def test_reading_is_told_only_where_the_user_wants_it_and_again_on_each_line() -> None:
+    accepted = Contact(KEY, "bob", Consent.ACCEPTED)
+    for tells in (False, True):
+        core = LineCore(OWN, [accepted], tells_read=tells)
+        opened(core)
+        assert core.looked_at("bob") == [KeepSeen(KEY)]
+        told = core.seen(KEY, ID)
+        assert (SendFrames(1, (Read(ID),)) in told) is tells
+        core.line_closed(1, None, 1.0)
+        assert (SendFrames(2, (Read(ID),)) in opened(core, 2)) is tells
+        core.block("bob")
+        assert SendFrames(3, (Read(ID),)) not in opened(core, 3)
 
 
 def test_retries_grow_slower_and_are_told_once() -> None:

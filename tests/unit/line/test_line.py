@@ -4,7 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from shell.events import KeyChanged, MessageArrived, NotTrusted, RequestArrived
+from shell.events import KeyChanged, MessageArrived, MessagesRead, NotTrusted, RequestArrived
 from shell.line.model import State
 from shell.line.quic import Quic
 from tests.unit.line.lines import PATIENCE, Person, Town
@@ -157,3 +157,40 @@ def test_a_full_disk_is_said_and_nothing_is_sent(tmp_path: Path) -> None:
             await town.leave(person)
 
     asyncio.run(talk())
+
+
+def test_what_was_read_is_told_also_on_the_next_line_and_not_without_the_setting(tmp_path: Path) -> None:
+    async def talk() -> None:
+        town = Town()
+        alice = await town.enter(Person("alice", tmp_path, town))
+        bob = await town.enter(Person("bob", tmp_path, town, tells_read=True))
+        await bob.line.accept("alice")
+        await alice.line.accept("bob")
+        for text in ("one", "two"):
+            await alice.line.settled(await alice.line.write("bob", text), PATIENCE)
+        bob.line.looked_at("alice")
+        await alice.until(lambda events: bool(alice.told(MessagesRead)))
+        assert await states(alice) == ["read", "read"]
+        await alice.line.settled(await alice.line.write("bob", "three"), PATIENCE)
+        await town.leave(alice)
+        bob.line.looked_at("alice")
+        again = await town.enter(Person("alice", tmp_path, town, alice.identity))
+        # Who left had no line to hear it on; the next one says it again.
+        await bob.line.settled(await bob.line.write("alice", "back?"), PATIENCE)
+        await again.until(lambda events: bool(again.told(MessagesRead)))
+        assert await states(again) == ["read", "read", "read", "received"]
+        again.line.looked_at("bob")
+        await again.line.settled(await again.line.write("bob", "yes"), PATIENCE)
+        assert bob.told(MessagesRead) == []
+        for person in (again, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+async def states(person: Person) -> list[str]:
+    query = "SELECT state FROM messages ORDER BY number"
+    return [
+        state
+        for (state,) in await person.mailbox.read(lambda connection: connection.execute(query).fetchall())
+    ]

@@ -20,6 +20,8 @@ from shell.line.effects import (
     Effect,
     HangUp,
     KeepIncoming,
+    KeepRead,
+    KeepSeen,
     LineId,
     ReleaseHeld,
     SendFrames,
@@ -31,7 +33,7 @@ from shell.line.errors import Blocked
 from shell.line.model import MessageId, Outgoing, State
 from shell.mailbox import SCHEMA, keep
 from wire.certificates import Fingerprint
-from wire.frames import LineClose, Receipt, Text
+from wire.frames import LineClose, Read, Receipt, Text
 from wire.names import NameKey
 
 NAMES = ("alice", "bob")
@@ -49,6 +51,7 @@ class Side:
         self.disk.executescript(SCHEMA)
         self.shown: list[str] = []
         self.dialing = False
+        self.tells_read = True
         self.start()
 
     def start(self) -> None:
@@ -58,6 +61,7 @@ class Side:
             letters.contacts(self.disk),
             letters.unsettled(self.disk),
             letters.requests(self.disk),
+            tells_read=self.tells_read,
         )
 
     def stored(self, *, outgoing: bool) -> list[tuple[str, str]]:
@@ -71,8 +75,9 @@ class LineMachine(RuleBasedStateMachine):
         self.now = 0.0
         self.sides = {name: Side(name) for name in NAMES}
         self.numbers = count(1)
-        self.lines: dict[LineId, dict[str, deque[Text | Receipt]]] = {}
+        self.lines: dict[LineId, dict[str, deque[Text | Receipt | Read]]] = {}
         self.written: dict[str, list[str]] = {name: [] for name in NAMES}
+        self.carried: dict[LineId, dict[str, list[bytes]]] = {}
         self.declining = False
 
     # --- the world --------------------------------------------------------------------------------------
@@ -95,6 +100,10 @@ class LineMachine(RuleBasedStateMachine):
                 match effect:
                     case KeepIncoming(message, line):
                         follow += side.core.incoming_kept(message, answer, line)
+                    case KeepRead(peer):
+                        follow += side.core.read(peer, answer)
+                    case KeepSeen(peer):
+                        follow += side.core.seen(peer, answer)
                     case ReleaseHeld(peer):
                         follow += side.core.held_released(peer, answer, self.now)
                     case DeclineHeld(peer, silent):
@@ -108,6 +117,9 @@ class LineMachine(RuleBasedStateMachine):
             case SendFrames(line, frames):
                 if line in self.lines:
                     self.lines[line][side.other].extend(frames)
+                    self.carried[line][side.other] += [
+                        frame.id for frame in frames if isinstance(frame, Text)
+                    ]
             case Dial():
                 assert not side.dialing, "dialed twice at once"
                 side.dialing = True
@@ -138,6 +150,7 @@ class LineMachine(RuleBasedStateMachine):
             return
         line = next(self.numbers)
         self.lines[line] = {name: deque() for name in NAMES}
+        self.carried[line] = {name: [] for name in NAMES}
         for side, calling in ((callee, False), (caller, True)):
             if line in self.lines:
                 effects = side.core.line_opened(
@@ -210,6 +223,16 @@ class LineMachine(RuleBasedStateMachine):
             self.drop(line, None, by=side)
 
     @rule(name=names)
+    def look(self, name: str) -> None:
+        side = self.sides[name]
+        self.carry_out(side, side.core.looked_at(side.other))
+
+    @rule(name=names, tells=st.booleans())
+    def restart_with_another_setting(self, name: str, tells: bool) -> None:
+        self.sides[name].tells_read = tells
+        self.crash_and_restart(name)
+
+    @rule(name=names)
     def accept(self, name: str) -> None:
         side = self.sides[name]
         self.carry_out(side, side.core.accept(side.other, self.now))
@@ -245,8 +268,21 @@ class LineMachine(RuleBasedStateMachine):
         for side in self.sides.values():
             kept = dict(self.sides[side.other].stored(outgoing=False))
             for text, state in side.stored(outgoing=True):
-                if state == State.DELIVERED.value:
+                if state in (State.DELIVERED.value, State.READ.value):
                     assert kept[text] == letters.RECEIVED
+
+    @invariant()
+    def what_is_read_was_looked_at(self) -> None:
+        for side in self.sides.values():
+            query = "SELECT text FROM messages WHERE outgoing = 0 AND seen = 1"
+            seen = {text for (text,) in self.sides[side.other].disk.execute(query)}
+            assert {text for text, state in side.stored(outgoing=True) if state == "read"} <= seen
+
+    @invariant()
+    def no_line_carries_a_message_twice(self) -> None:
+        for queues in self.carried.values():
+            for ids in queues.values():
+                assert len(ids) == len(set(ids))
 
     @invariant()
     def what_was_written_is_on_the_writers_disk(self) -> None:
@@ -288,9 +324,10 @@ class LineMachine(RuleBasedStateMachine):
                 self.carry_out(side, side.core.tick(self.now))
         for name, side in self.sides.items():
             final = dict(side.stored(outgoing=True))
-            assert set(final.values()) <= {State.DELIVERED.value, State.REFUSED.value}, final
+            settled = {State.DELIVERED.value, State.READ.value, State.REFUSED.value}
+            assert set(final.values()) <= settled, final
             kept = [text for text, state in self.sides[side.other].stored(outgoing=False) if text]
-            delivered = [text for text, state in final.items() if state == State.DELIVERED.value]
+            delivered = [text for text, state in final.items() if state != State.REFUSED.value]
             assert kept == delivered, name
             if not self.declining:
                 assert delivered == self.written[name]

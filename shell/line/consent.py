@@ -1,0 +1,100 @@
+"""What the user decides about people and their keys: consent, pins, requests. Pure."""
+
+import msgspec
+
+from shell.events import KeyChanged
+from shell.line.delivery import Delivery
+from shell.line.effects import DeclineHeld, Effect, KeepContact, ReleaseHeld, Tell, WatchPresence
+from shell.line.model import Consent
+from shell.line.peer import Peer
+from wire.certificates import Fingerprint, Pin, check_pin
+from wire.frames import LineClose
+from wire.names import name_key
+
+MAX_REQUESTS = 100  # new people whose requests may wait; beyond, the oldest request is declined
+
+
+class Consents(Delivery):
+    """Who may reach this user, with which key."""
+
+    def accept(self, name: str, now: float) -> list[Effect]:
+        """Consent: held messages are received, their writer is told."""
+        peer = self._peer(name_key(name), name)
+        return [*self._accept(peer), *self._advance(peer, now)]
+
+    def decline(self, name: str) -> list[Effect]:
+        """No consent: held messages go, their writer is told."""
+        return [DeclineHeld(self._peer(name_key(name), name).contact.key, silent=False)]
+
+    def block(self, name: str) -> list[Effect]:
+        """No word from somebody any more; they are not told."""
+        peer = self._peer(name_key(name), name)
+        effects = self._change(peer, consent=Consent.BLOCKED)
+        effects.append(DeclineHeld(peer.contact.key, silent=True))
+        if peer.line is not None:
+            effects += self._hang_up(peer, LineClose.DONE)
+        return effects
+
+    def unblock(self, name: str) -> list[Effect]:
+        """Back to undecided: their next message is a request."""
+        return self._change(self._peer(name_key(name), name), consent=Consent.UNDECIDED)
+
+    def verify(self, name: str) -> list[Effect]:
+        """The user compared the safety number and found it right."""
+        return self._change(self._peer(name_key(name), name), verified=True)
+
+    def accept_key(self, name: str, now: float) -> list[Effect]:
+        """The user trusts the changed key."""
+        peer = self._peer(name_key(name), name)
+        presented = peer.contact.presented
+        if presented is None:
+            return []
+        peer.failures, peer.retry_at = 0, 0.0
+        return [
+            *self._change(peer, pinned=presented, presented=None, verified=False),
+            *self._advance(peer, now),
+        ]
+
+    def may_dial(self, name: str, key: Fingerprint) -> tuple[bool, list[Effect]]:
+        """Whether the key that the phone book names for somebody is the pinned one, or the first seen."""
+        peer = self._peer(name_key(name), name)
+        changed = check_pin(peer.contact.pinned, key) is Pin.CHANGED
+        return not changed, self._key_changed(peer, key) if changed else []
+
+    def may_call(self, name: str) -> bool:
+        """Whether somebody who was introduced may open a line.
+
+        One whose key changed may, as far as the refusal, so that they learn why.
+        """
+        contact = self.contact(name)
+        return contact is None or contact.consent is not Consent.BLOCKED
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _decided(self, peer: Peer) -> Effect:
+        """What the user's consent means for held messages."""
+        if peer.contact.consent is Consent.ACCEPTED:
+            return ReleaseHeld(peer.contact.key)
+        return DeclineHeld(peer.contact.key, silent=True)
+
+    def _change(self, peer: Peer, **changes: object) -> list[Effect]:
+        peer.contact = msgspec.structs.replace(peer.contact, **changes)
+        return [KeepContact(peer.contact)]
+
+    def _accept(self, peer: Peer) -> list[Effect]:
+        effects = self._change(peer, consent=Consent.ACCEPTED)
+        if peer.held:
+            effects.append(ReleaseHeld(peer.contact.key))
+        return [*effects, WatchPresence(peer.contact.name)]
+
+    def _key_changed(self, peer: Peer, key: Fingerprint) -> list[Effect]:
+        if peer.contact.presented == key:
+            return []
+        told = Tell(KeyChanged(peer.contact.name, peer.contact.pinned or b"", key))
+        return [*self._change(peer, presented=key), told]
+
+    def _bound_requests(self) -> list[Effect]:
+        waiting = [peer for peer in self._peers.values() if peer.held]
+        if len(waiting) <= MAX_REQUESTS:
+            return []
+        return [DeclineHeld(waiting[0].contact.key, silent=False)]
