@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 MAX_NEWS = 1_000  # announcements that wait while a command runs; beyond, the oldest go
 REFRESH = 1.0  # seconds between redraws of the toolbar while nothing is typed
 PASSWORD_VARIABLE = "PARLEY_PASSWORD"  # noqa: S105
-_LEFT_OUT = ("edit", "run_pyscript", "py", "ipy", "macro", "_relative_run_script")
+_LEFT_OUT = ("edit", "run_pyscript", "py", "ipy", "_relative_run_script")
 
 cmd2.set_default_argument_parser(Parser)
 cmd2.Cmd.DEFAULT_CATEGORY = "Console"

@@ -158,3 +158,10 @@ def test_a_transcript_that_differs_says_where(tmp_path: Path) -> None:
     assert failure is not None
     assert failure.where == f"{file}:3"
     assert failure.report == "- bob: 3\n+ bob: 2"
+
+
+def test_a_macro_puts_its_arguments_into_a_command() -> None:
+    app, output = console()
+    app.run_line("macro create greet say {1} good {2}")
+    app.run_line("greet bob morning")
+    assert output.getvalue().splitlines()[-1] == "bob: good morning"
