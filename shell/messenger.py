@@ -131,18 +131,19 @@ class Messenger:
         return await self._begin(name, password, self.book.login)
 
     async def logout(self) -> None:
-        """Ends the session. What waits in the outbox stays on disk."""
-        try:
-            await self.book.logout()
-        finally:
-            await self._hang_up()
+        """Ends the session. What waits in the outbox stays on disk.
+
+        Lines end first: whoever hears that this user is offline has heard the goodbye.
+        """
+        await self._hang_up()
+        await self.book.logout()
 
     async def close(self) -> None:
         """Leaves: lines, mailbox, connection."""
+        await self._hang_up()
         if self.book.connected and self.book.session is not None:
             with contextlib.suppress(NotConnected, Refused):
                 await self.book.logout()
-        await self._hang_up()
         await self.book.close()
 
     # --- people -----------------------------------------------------------------------------------------
