@@ -86,15 +86,21 @@ MessageId = Annotated[bytes, Meta(min_length=MESSAGE_ID_BYTES, max_length=MESSAG
 
 
 class Proof(Frame, frozen=True, tag="proof"):
-    """The caller's first frame: the ticket, the certificate it names, a signature over the callee's nonce."""
+    """The caller's first frame: what it knocked with, its certificate, a signature over the nonce."""
 
-    ticket: Annotated[bytes, Meta(max_length=MAX_TICKET)]
+    id: Annotated[bytes, Meta(min_length=TICKET_ID_BYTES, max_length=TICKET_ID_BYTES)]
+    """The ticket's id, or the knock id of two contacts."""
     certificate: Annotated[bytes, Meta(max_length=MAX_CERTIFICATE)]
     signature: Annotated[bytes, Meta(max_length=256)]
+    ticket: Annotated[bytes, Meta(max_length=MAX_TICKET)] = b""
+    """As the phone book signed it; empty where the two know each other."""
 
 
 class Accept(Frame, frozen=True, tag="accept"):
     """The callee's first frame: the proof holds."""
+
+    certificate: Annotated[bytes, Meta(max_length=MAX_CERTIFICATE)]
+    """The callee's own, which the handshake has proven, for the caller to keep."""
 
 
 class Text(Frame, frozen=True, tag="text"):
@@ -163,6 +169,6 @@ def decode_frame(payload: bytes) -> AnyFrame:
         raise BadFrame(f"That is no frame: {error}") from None
 
 
-def proof_message(nonce: bytes, caller: bytes, callee: bytes, ticket_id: bytes) -> bytes:
-    """What the caller signs: the callee's fresh nonce, both fingerprints, the ticket; each of fixed size."""
-    return _PROOF_CONTEXT + nonce + caller + callee + ticket_id
+def proof_message(nonce: bytes, caller: bytes, callee: bytes, knock_id: bytes) -> bytes:
+    """What the caller signs: the callee's fresh nonce, both fingerprints, the knock; each of fixed size."""
+    return _PROOF_CONTEXT + nonce + caller + callee + knock_id

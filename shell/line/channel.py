@@ -1,8 +1,8 @@
 """A line on one QUIC connection: who is there, then frames both ways. No socket, no clock.
 
-The callee is proven by its certificate, whose fingerprint the introduction names. The caller's first frame
-is its proof: the introduction's ticket, its certificate, and a signature over a nonce that the callee made
-for this ticket alone. Until then the callee takes nothing else.
+The callee is proven by its certificate, whose fingerprint the introduction or the pin names. The caller's
+first frame is its proof: what it knocked with, its certificate, and a signature over a nonce that the callee
+made for this line alone. Until then the callee takes nothing else.
 """
 
 import enum
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from shell.line.invitations import Admission, Invitation
 from shell.line.quic import Connected, Ended, Quic, Received, RouteAdded, RouteRemoved
 from wire.certificates import Fingerprint, Identity, fingerprint, verifies
 from wire.errors import WireError
@@ -29,7 +30,6 @@ from wire.frames import (
 )
 from wire.framing import FrameSplitter
 from wire.limits import MAX_LINE_FRAME
-from wire.tickets import Ticket
 
 LineFrame = Text | Receipt | Read
 """What flows on an open line."""
@@ -41,6 +41,10 @@ class Opened:
 
     peer: str
     fingerprint: Fingerprint
+    certificate: bytes
+    """Of the other side, DER."""
+    knock_id: bytes
+    """What the caller knocked with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +74,25 @@ class _State(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Invitation:
-    """An introduction that the phone book announced: this caller may knock until it expires."""
-
-    ticket: Ticket
-    signed: bytes
-    nonce: bytes
-    expires: float
-    """Monotonic seconds."""
-
-
-@dataclass(frozen=True, slots=True)
 class Call:
     """What the caller needs to prove itself."""
 
-    identity: Identity
-    ticket: Ticket
-    signed: bytes
+    admission: Admission
     nonce: bytes
+
+
+Redeem = Callable[[bytes, bytes], Invitation | None]
+"""Gives the invitation for a knock id and a signed ticket, which is good for one line."""
 
 
 class Channel:
     """One side of a line."""
 
-    def __init__(
-        self, quic: Quic, *, calling: Call | None, redeem: Callable[[bytes], Invitation | None]
-    ) -> None:
+    def __init__(self, quic: Quic, *, identity: Identity, calling: Call | None, redeem: Redeem) -> None:
         self.quic = quic
         self.peer: str | None = None
         """Name of the other side, None until it is proven."""
+        self._identity = identity
         self._call = calling
         self._redeem = redeem
         self._state = _State.CONNECTING
@@ -157,11 +151,9 @@ class Channel:
         if self._call is None:
             self._state = _State.AWAITING_PROOF
             return
-        ticket, identity = self._call.ticket, self._call.identity
-        signed = proof_message(
-            self._call.nonce, ticket.caller_fingerprint, ticket.callee_fingerprint, ticket.id
-        )
-        self.send(Proof(self._call.signed, identity.certificate, identity.sign(signed)))
+        admission = self._call.admission
+        signature = self._identity.sign(_to_sign(admission, self._call.nonce))
+        self.send(Proof(admission.id, self._identity.certificate, signature, admission.signed))
         self._state = _State.AWAITING_ACCEPT
 
     def _received(self, data: bytes) -> list[ChannelEvent]:
@@ -184,8 +176,13 @@ class Channel:
                 self.close(LineClose.DONE)
                 return [Closed(_close_code(code), "The other side hung up.")]
             case _State.AWAITING_ACCEPT, Accept() if self._call is not None:
-                ticket = self._call.ticket
-                return self._open(ticket.callee, Fingerprint(ticket.callee_fingerprint))
+                admission = self._call.admission
+                if fingerprint(frame.certificate) != admission.callee_fingerprint:
+                    self.close(LineClose.BAD_PROOF)
+                    return [Closed(LineClose.BAD_PROOF, "The callee sent another certificate than its own.")]
+                return self._open(
+                    admission.callee, admission.callee_fingerprint, frame.certificate, admission.id
+                )
             case _State.AWAITING_PROOF, Proof():
                 return self._check(frame)
             case _:
@@ -194,24 +191,28 @@ class Channel:
                 return [Closed(LineClose.BAD_FRAME, reason)]
 
     def _check(self, proof: Proof) -> list[ChannelEvent]:
-        invitation = self._redeem(proof.ticket)
+        invitation = self._redeem(proof.id, proof.ticket)
         if invitation is None or not _proves(proof, invitation):
             self.close(LineClose.BAD_PROOF)
-            return [Closed(LineClose.BAD_PROOF, "The caller did not prove to be who the ticket names.")]
-        self.send(Accept())
-        return self._open(invitation.ticket.caller, Fingerprint(invitation.ticket.caller_fingerprint))
+            return [Closed(LineClose.BAD_PROOF, "The caller did not prove to be who the knock names.")]
+        self.send(Accept(self._identity.certificate))
+        admission = invitation.admission
+        return self._open(admission.caller, admission.caller_fingerprint, proof.certificate, admission.id)
 
-    def _open(self, peer: str, key: Fingerprint) -> list[ChannelEvent]:
+    def _open(self, peer: str, key: Fingerprint, certificate: bytes, knock_id: bytes) -> list[ChannelEvent]:
         self._state = _State.OPEN
         self.peer = peer
-        return [Opened(peer, key)]
+        return [Opened(peer, key, certificate, knock_id)]
+
+
+def _to_sign(admission: Admission, nonce: bytes) -> bytes:
+    return proof_message(nonce, admission.caller_fingerprint, admission.callee_fingerprint, admission.id)
 
 
 def _proves(proof: Proof, invitation: Invitation) -> bool:
-    ticket = invitation.ticket
-    message = proof_message(invitation.nonce, ticket.caller_fingerprint, ticket.callee_fingerprint, ticket.id)
-    return fingerprint(proof.certificate) == ticket.caller_fingerprint and verifies(
-        proof.certificate, proof.signature, message
+    admission = invitation.admission
+    return fingerprint(proof.certificate) == admission.caller_fingerprint and verifies(
+        proof.certificate, proof.signature, _to_sign(admission, invitation.nonce)
     )
 
 

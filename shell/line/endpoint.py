@@ -13,20 +13,19 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, cast
 
-from shell.line.channel import Arrived, Call, Channel, ChannelEvent, Closed, Invitation, Opened
+from shell.line.channel import Arrived, Call, Channel, ChannelEvent, Closed, Opened
 from shell.line.errors import Unreachable
+from shell.line.invitations import Admission, Invitation, Invitations
 from shell.line.quic import Address, Quic, RouteAdded, destination_id, is_first, is_quic
-from wire.certificates import Fingerprint, Identity
+from wire.certificates import Identity
 from wire.frames import NONCE_BYTES, Frame, LineClose, Probe, ProbeKind, decode_probe
 from wire.limits import TICKET_LIFE
 from wire.messages import Endpoint
-from wire.tickets import Ticket
 
 log = logging.getLogger(__name__)
 
 MAX_LINES = 256  # connections at once, dialed and answered
 MAX_HALF_OPEN = 4  # connections from one address that are not proven yet
-MAX_INVITATIONS = 1024  # announced callers who have not called yet; beyond, the oldest goes
 MAX_CALLERS = 1024  # addresses that knocked with a ticket and may dial; beyond, the oldest goes
 HANDSHAKE_PATIENCE = 10.0  # seconds for a line to open, else it is dropped
 PROBE_PATIENCE = 3.0  # seconds for any endpoint of a callee to answer a knock
@@ -56,7 +55,7 @@ class UdpEndpoint(asyncio.DatagramProtocol):
         self._on_event = on_event
         self._lines: dict[Channel, _Path] = {}
         self._routes: dict[bytes, Channel] = {}
-        self._invitations: dict[bytes, Invitation] = {}
+        self._invitations = Invitations()
         self._callers: dict[Address, float] = {}
         self._knocks: dict[bytes, asyncio.Future[tuple[Address, bytes]]] = {}
         self.tracer: Callable[[bool, Address, bytes], None] | None = None
@@ -80,25 +79,26 @@ class UdpEndpoint(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.close()
 
-    def invite(self, ticket: Ticket, signed: bytes) -> None:
+    def invite(self, admission: Admission) -> None:
         """Lets the caller of a verified ticket knock."""
-        _make_room(self._invitations, MAX_INVITATIONS)
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        self._invitations[ticket.id] = Invitation(ticket, signed, nonce, monotonic() + TICKET_LIFE)
+        self._invitations.announce(admission, secrets.token_bytes(NONCE_BYTES), monotonic() + TICKET_LIFE)
 
-    async def call(
-        self, ticket: Ticket, signed: bytes, endpoints: Iterable[Endpoint], callee: Fingerprint
-    ) -> Channel:
+    def stand(self, admissions: Iterable[Admission], expires: float) -> None:
+        """Lets these contacts knock until then (monotonic seconds), and no others from now on."""
+        self._invitations.stand(
+            Invitation(admission, secrets.token_bytes(NONCE_BYTES), expires) for admission in admissions
+        )
+
+    async def call(self, admission: Admission, endpoints: Iterable[Endpoint]) -> Channel:
         """Reaches the callee and begins a line; `Opened` or `Closed` follow as events.
 
         Raises `Unreachable` when no endpoint answers in `PROBE_PATIENCE` seconds.
         """
-        address, nonce = await self._reach(ticket.id, tuple(endpoints))
+        address, nonce = await self._reach(admission.id, tuple(endpoints))
         if len(self._lines) >= MAX_LINES:
             raise Unreachable(f"This shell has {MAX_LINES} lines already.")
-        quic = Quic.dial(callee, address, monotonic())
-        calling = Call(self._identity, ticket, signed, nonce)
-        channel = Channel(quic, calling=calling, redeem=self._redeem)
+        quic = Quic.dial(admission.callee_fingerprint, address, monotonic())
+        channel = Channel(quic, identity=self._identity, calling=Call(admission, nonce), redeem=self._redeem)
         self._adopt(channel, address)
         self._flush(channel)
         return channel
@@ -162,7 +162,8 @@ class UdpEndpoint(asyncio.DatagramProtocol):
         if channel is None:
             if not is_first(data) or not self._may_call(address):
                 return
-            channel = Channel(Quic.answer(self._identity, data), calling=None, redeem=self._redeem)
+            quic = Quic.answer(self._identity, data)
+            channel = Channel(quic, identity=self._identity, calling=None, redeem=self._redeem)
             self._adopt(channel, address)
         self._lines[channel].address = address
         channel.quic.receive(data, address, monotonic())
@@ -181,21 +182,18 @@ class UdpEndpoint(asyncio.DatagramProtocol):
             if waiting is not None and not waiting.done():
                 waiting.set_result((address, probe.nonce))
             return
-        invitation = self._invitations.get(probe.ticket_id)
-        if invitation is None or invitation.expires < monotonic():
+        now = monotonic()
+        invitation = self._invitations.find(probe.ticket_id, now)
+        if invitation is None:
             return
         self._callers.pop(address, None)
         _make_room(self._callers, MAX_CALLERS)
-        self._callers[address] = invitation.expires
+        self._callers[address] = min(invitation.expires, now + TICKET_LIFE)
         self._transmit(Probe(ProbeKind.ANSWER, probe.ticket_id, invitation.nonce).encode(), address)
 
-    def _redeem(self, signed: bytes) -> Invitation | None:
-        """The invitation for a ticket, which is good for one line only."""
-        for ticket_id, invitation in self._invitations.items():
-            if invitation.signed == signed and invitation.expires >= monotonic():
-                del self._invitations[ticket_id]
-                return invitation
-        return None
+    def _redeem(self, knock_id: bytes, signed: bytes) -> Invitation | None:
+        fresh = secrets.token_bytes(NONCE_BYTES)
+        return self._invitations.redeem(knock_id, signed, fresh, monotonic())
 
     async def _reach(self, ticket_id: bytes, endpoints: tuple[Endpoint, ...]) -> tuple[Address, bytes]:
         if not endpoints:

@@ -44,6 +44,7 @@ from shell.line.effects import (
 from shell.line.endpoint import UdpEndpoint
 from shell.line.errors import Unreachable
 from shell.line.happenings import Happenings
+from shell.line.invitations import Admission
 from shell.line.model import MessageId, Outgoing, State
 from shell.line.settling import Settled, Waiting, Written
 from shell.line.trace import describe
@@ -248,7 +249,7 @@ class Line:
             return
         ours = ticket.callee_fingerprint == self._identity.fingerprint
         if ours and self._core.may_call(ticket.caller):
-            self._endpoint.invite(ticket, introduction.ticket)
+            self._endpoint.invite(Admission.by_ticket(ticket, introduction.ticket))
 
     def presence(self, name: str, *, online: bool) -> None:
         """Somebody came or went."""
@@ -372,7 +373,8 @@ class Line:
             if not allowed:
                 self._failed(name, f"{name}'s key changed.", offline=False)
                 return
-            channel = await self._endpoint.call(ticket, introduction.ticket, introduction.endpoints, key)
+            admission = Admission.by_ticket(ticket, introduction.ticket)
+            channel = await self._endpoint.call(admission, introduction.endpoints)
             self._calls[channel] = name
         except Refused as error:
             self._failed(name, str(error), offline=error.code == ErrorCode.UNAVAILABLE)

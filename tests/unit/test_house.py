@@ -18,6 +18,7 @@ PURE = {
     "server/tokens.py",
     "server/effects.py",
     "shell/line/core.py",
+    "shell/line/invitations.py",
     "shell/line/consent.py",
     "shell/line/delivery.py",
     "shell/line/outbox.py",
