@@ -1,7 +1,6 @@
 """The user's console: one person at the prompt, the network on its own thread. Its commands come on top."""
 
 import io
-import sys
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
@@ -31,7 +30,6 @@ T = TypeVar("T")
 CALL_PATIENCE = 30.0  # seconds for the network thread to answer a command
 CLOSE_PATIENCE = 5.0  # seconds to say goodbye
 PROMPT = "parley> "
-BELL = "\a"
 SHORTCUTS = {"@": "msg", "?": "help", "!": "shell"}
 _ON_THE_WAY = (State.QUEUED.value, State.SENT.value)
 """No script waits for a message to be sent, and there is one such event for each."""
@@ -183,6 +181,7 @@ class UserConsole(ConsoleApp):
     def pre_prompt(self) -> None:
         """The prompt shows who types, and to whom."""
         self.prompt = self._prompt()
+        super().pre_prompt()
 
     def postcmd(self, stop: bool, statement: Any) -> bool:
         """After a command somebody else may be logged in."""
@@ -240,12 +239,13 @@ class UserConsole(ConsoleApp):
         if not (isinstance(event, MessageProgressed) and event.state in _ON_THE_WAY):
             self.inbox.put(event)
         if self.settings.bell and self.interactive and isinstance(event, MessageArrived | RequestArrived):
-            print(BELL, end="", file=sys.__stdout__, flush=True)
+            self.lines.do(lambda output: output.bell())
         shown = news(event, time_format=self.settings.time_format, plain=self.plain)
         if shown is not None:
             self.announce(shown)
         if isinstance(event, SessionEnded) and self.interactive:
-            self.add_alert(prompt=PROMPT)
+            self.prompt = PROMPT
+            self.lines.redraw()
 
 
 def _slug(error: BaseException) -> str:

@@ -13,20 +13,22 @@ import cmd2
 import msgspec
 from cmd2 import rich_utils
 from cmd2.parsing import Statement
-from rich.console import RenderableType
-from rich.style import Style
+from cmd2.pt_utils import pt_filter_style
+from cmd2.utils import Settable
+from rich.console import Console, RenderableType
 from rich.table import Table
 
+from shell.kit import terminal, theme
 from shell.kit.command import Command, Outcome, Parser, install, verbatim_names
 from shell.kit.errors import CommandError, ExitCode
+from shell.kit.live import LiveLines
 from shell.kit.recorder import TRANSCRIPT, Recorder
-from shell.kit.theme import ALARM
+from shell.kit.theme import ALARM, Theme
 from shell.kit.verbatim import VerbatimParser
 from wire.display import safe
 
 log = logging.getLogger(__name__)
 
-MAX_NEWS = 1_000  # announcements that wait while a command runs; beyond, the oldest go
 REFRESH = 1.0  # seconds between redraws of the toolbar while nothing is typed
 PASSWORD_VARIABLE = "PARLEY_PASSWORD"  # noqa: S105
 _LEFT_OUT = ("edit", "run_pyscript", "py", "ipy", "_relative_run_script")
@@ -64,6 +66,7 @@ class ConsoleApp(cmd2.Cmd):
         self.answers: Callable[[str, bool], str | None] | None = None
         """Where a transcript answers questions; None for a person."""
         self.recorder: Recorder | None = None
+        self._loud_modes: terminal.ModeList | None = None
         super().__init__(
             stdin=stdin,
             stdout=stdout,
@@ -93,8 +96,14 @@ class ConsoleApp(cmd2.Cmd):
         for command in commands:
             self.aliases.update(dict.fromkeys(command.aliases, command.name))
         self.default_error = "{} is no command here"
-        if plain or os.environ.get("NO_COLOR"):
+        if plain:
             rich_utils.ALLOW_STYLE = rich_utils.AllowStyle.NEVER
+        self._theme = Theme.AUTO
+        theme.apply(self._theme)
+        words = [variant.value for variant in Theme]
+        self.add_settable(Settable("theme", str, "How it looks: " + ", ".join(words), self, choices=words))
+        self.lines = LiveLines(self.main_session, self.rendered)
+        """What is above the prompt."""
 
     # --- what a console may change ----------------------------------------------------------------------
 
@@ -148,10 +157,14 @@ class ConsoleApp(cmd2.Cmd):
         """
         if not self.interactive:
             return
-        with self._alert_condition:
-            while len(self._alert_queue) >= MAX_NEWS:
-                self._alert_queue.popleft()
-        self.add_alert(msg=news, soft_wrap=False)
+        self.lines.add(news)
+
+    def rendered(self, shown: RenderableType) -> str:
+        """As it is written to the terminal, with a line feed at its end."""
+        console: Console = rich_utils.Cmd2GeneralConsole(file=self.stdout)
+        with console.capture() as capture:
+            console.print(shown, soft_wrap=False)
+        return capture.get()
 
     def ask(self, question: str) -> str:
         """Asks the person at the terminal, or the transcript."""
@@ -160,6 +173,16 @@ class ConsoleApp(cmd2.Cmd):
     def ask_secret(self, question: str) -> str:
         """Asks without echo; without a terminal the answer comes from `PARLEY_PASSWORD`."""
         return self._ask(question, secret=True)
+
+    @property
+    def theme(self) -> str:
+        """The variant in use, as `set theme` names it."""
+        return self._theme.value
+
+    @theme.setter
+    def theme(self, value: str) -> None:
+        self._theme = Theme(value)
+        theme.apply(self._theme)
 
     # --- ways to run ------------------------------------------------------------------------------------
 
@@ -195,6 +218,10 @@ class ConsoleApp(cmd2.Cmd):
 
     def interact(self) -> int:
         """The prompt, until the person leaves; the exit code."""
+        self._loud_modes = terminal.modes(self.stdin)
+        # What cmd2 goes back to after each command; between prompts too the terminal must not echo.
+        self._initial_termios_settings = terminal.quietened(self._loud_modes)
+        terminal.set_modes(self.stdin, self._initial_termios_settings)
         try:
             return self.cmdloop()
         except SystemExit as leaving:
@@ -202,11 +229,28 @@ class ConsoleApp(cmd2.Cmd):
         except (EOFError, OSError, io.UnsupportedOperation):
             log.info("event=terminal_gone")
             return ExitCode.DONE
+        finally:
+            self.lines.end()
+            self.lines.flush()
+            terminal.set_modes(self.stdin, self._loud_modes)
 
     # --- cmd2 -------------------------------------------------------------------------------------------
 
+    def pre_prompt(self) -> None:
+        """What came while a command ran is shown; from now on news appear above the prompt."""
+        self.main_session.message = lambda: self.lines.before(pt_filter_style(self.prompt))
+        self.lines.begin()
+
+    def precmd(self, statement: Statement | str) -> Statement:
+        """Programs of the system get the terminal as they know it; cmd2 sets it back after the command."""
+        begun = super().precmd(statement)
+        if begun.command == "shell" or begun.redirector == "|":
+            terminal.set_modes(self.stdin, self._loud_modes)
+        return begun
+
     def onecmd_plus_hooks(self, line: str, **options: Any) -> bool:
         """Runs a typed line."""
+        self.lines.end()
         self.exit = ExitCode.DONE
         typed = self.end_of_input() if line == "_eof" else line
         recorder = self.recorder
@@ -229,7 +273,7 @@ class ConsoleApp(cmd2.Cmd):
         if self.exit is ExitCode.DONE:
             self.exit = ExitCode.USER
         options.pop("file", None)
-        self.print_to(self.stderr, *objects, style=style if style is not None else _error_style(), **options)
+        self.print_to(self.stderr, *objects, style=style if style is not None else ALARM, **options)
 
     def pexcept(self, exception: BaseException, **options: Any) -> None:
         """One line for every error; what nobody foresaw goes into the log with its traceback."""
@@ -267,10 +311,6 @@ class ConsoleApp(cmd2.Cmd):
         if self.recorder is not None:
             self.recorder.asked(question, "" if secret else answer)
         return answer
-
-
-def _error_style() -> Style:
-    return ALARM
 
 
 def _private_file(path: Path | None) -> str:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +15,7 @@ import pexpect
 import pyte
 
 PASSWORD = "correct horse battery"
+FRAME_BYTES = 65_536  # of output between two looks at the screen, more than one redraw takes
 PATIENCE = 30.0  # seconds that any wait of a test may take
 
 
@@ -159,6 +160,15 @@ class Terminal:
             assert time.monotonic() < deadline, f"it still runs:\n{self.text}"
             self._read()
         return int(self.child.exitstatus or 0)
+
+    def frames(self) -> Iterator[list[str]]:
+        """What the screen shows after each piece of output that is there now."""
+        while True:
+            try:
+                self._stream.feed(self.child.read_nonblocking(FRAME_BYTES, timeout=0))
+            except (pexpect.TIMEOUT, pexpect.EOF):
+                return
+            yield self.text.splitlines()
 
     def _read(self) -> None:
         try:
