@@ -67,9 +67,14 @@ def usable_address(bound: socket.socket) -> str:
     return _interface_address()  # an isolated network has no way out
 
 
-def _interface_address() -> str:
-    """The first address that others can reach, IPv4 before IPv6; loopback where there is none."""
+def usable_interfaces() -> list[str]:
+    """The addresses of this machine that others can reach, IPv4 before IPv6."""
     ips = [ip.ip for adapter in get_adapters() for ip in adapter.ips]
     addresses = [ipaddress.ip_address(ip if isinstance(ip, str) else ip[0]) for ip in ips]
     usable = [address for address in addresses if not (address.is_loopback or address.is_link_local)]
-    return str(min(usable, key=lambda address: address.version, default="127.0.0.1"))
+    return [str(address) for address in sorted(usable, key=lambda address: address.version)]
+
+
+def _interface_address() -> str:
+    """The first address that others can reach; loopback where there is none."""
+    return next(iter(usable_interfaces()), "127.0.0.1")

@@ -1,14 +1,20 @@
 """`parley-server`: options, start, and the way out."""
 
 import argparse
+import contextlib
 import logging
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import wire
+
+if TYPE_CHECKING:
+    from server.announcer import Announcer
+    from server.embedded import EmbeddedPhoneBook
 
 EXIT_USER, EXIT_USAGE, EXIT_NETWORK = 1, 2, 3
 
@@ -26,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load(options.settings)
         changes = {key: getattr(options, key) for key in ("listen", "data") if getattr(options, key)}
         settings = msgspec.structs.replace(settings, **changes)
+        if options.no_announce:
+            settings = msgspec.structs.replace(settings, announce=False)
         _log_to(None if options.headless else data_folder(settings) / "server.log", settings.log_level)
         from server.embedded import EmbeddedPhoneBook
 
@@ -36,11 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     host, port = book.address
     shown = f"[{host}]" if ":" in host else host
     print(f"Listening on {shown}:{port}\nKey fingerprint {book.fingerprint}", flush=True)  # noqa: T201
-    if options.headless:
-        return _serve(book.stop)
-    from server.console import run_console
+    with _announcer(book) if settings.announce else contextlib.nullcontext():
+        if options.headless:
+            return _serve(book.stop)
+        from server.console import run_console
 
-    return run_console(book, lambda: _serve(book.stop))
+        return run_console(book, lambda: _serve(book.stop))
+
+
+def _announcer(book: "EmbeddedPhoneBook") -> "Announcer":
+    from server.announcer import Announcer
+
+    return Announcer(book)
 
 
 def _serve(stop: Callable[[], None]) -> int:
@@ -78,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
         "--listen",
         metavar="HOST:PORT",
         help=f"where to listen (0.0.0.0:{wire.DEFAULT_PORT}); port 0 picks one",
+    )
+    parser.add_argument(
+        "--no-announce", action="store_true", help="do not announce it on the local network (DNS-SD)"
     )
     parser.add_argument("--headless", action="store_true", help="no console; for a service")
     return parser

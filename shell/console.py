@@ -2,12 +2,14 @@
 
 import io
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
+
+import msgspec
 
 from shell.datafolder import DataFolder
-from shell.errors import MailboxFailed, NotConnected, PhoneBookKeyChanged, ShellError
+from shell.errors import HostingFailed, MailboxFailed, NotConnected, PhoneBookKeyChanged, ShellError
 from shell.events import Event, MessageArrived, MessageProgressed, RequestArrived, SessionEnded
 from shell.inbox import Inbox
 from shell.kit.app import ConsoleApp
@@ -37,6 +39,24 @@ _RATE_CODES = (ErrorCode.RATE_LIMITED, ErrorCode.BUSY)
 _NETWORK_CODES = (ErrorCode.VERSION_MISMATCH, ErrorCode.SHUTTING_DOWN, ErrorCode.STORAGE_FAILED)
 
 
+class Hosted(Protocol):
+    """A phone book that runs in this process."""
+
+    @property
+    def address(self) -> str:
+        """Where this shell reaches it, `host:port`."""
+        ...
+
+    @property
+    def invitation(self) -> str:
+        """What to tell others, so that they can join."""
+        ...
+
+    def stop(self) -> None:
+        """Ends it."""
+        ...
+
+
 class UserConsole(ConsoleApp):
     """What the shell's commands find in `app`."""
 
@@ -48,9 +68,12 @@ class UserConsole(ConsoleApp):
         plain: bool = False,
         output: io.StringIO | None = None,
         stdin: TextIO | None = None,
+        host: Callable[[], Hosted] | None = None,
     ) -> None:
-        """Opens the data folder and starts the network thread. Raises `DataFolderError`."""
+        """Opens the data folder. `host` starts a phone book in this process. Raises `DataFolderError`."""
         self.settings = settings
+        self._host = host
+        self._hosted: Hosted | None = None
         folder = DataFolder(data_folder(settings))
         history = folder.path / "typed-commands.dat" if output is None else None
         super().__init__(
@@ -70,7 +93,7 @@ class UserConsole(ConsoleApp):
         """Whose name free lines go to."""
         self.unread: dict[str, int] = {}
         """Messages by name that arrived since this user last looked there."""
-        self._folder = folder
+        self.folder = folder
         self._network: tuple[Bridge, Messenger] | None = None
         self._network_lock = threading.Lock()
 
@@ -104,7 +127,7 @@ class UserConsole(ConsoleApp):
 
                 messenger = Messenger(
                     self.settings.server,
-                    self._folder,
+                    self.folder,
                     self.settings.port,
                     self._heard,
                     tells_read=self.settings.read_receipts,
@@ -132,6 +155,24 @@ class UserConsole(ConsoleApp):
         for known in [known for known in self.unread if name_key(known) == name_key(name)]:
             del self.unread[known]
         self.call(self.messenger.looked_at(name))
+
+    def use(self, server: str) -> None:
+        """From now on another phone book; nobody is logged in."""
+        self.settings = msgspec.structs.replace(self.settings, server=server)
+        with self._network_lock:
+            network, self._network = self._network, None
+        if network is not None:
+            bridge, messenger = network
+            bridge.call(messenger.close(), CLOSE_PATIENCE)
+            bridge.stop()
+
+    def host(self) -> Hosted:
+        """The phone book of one's own, started where it does not run yet. Raises `HostingFailed`."""
+        if self._hosted is None:
+            if self._host is None:
+                raise HostingFailed("This shell cannot host a phone book; start `parley --host`.")
+            self._hosted = self._host()
+        return self._hosted
 
     # --- ConsoleApp -------------------------------------------------------------------------------------
 
@@ -208,7 +249,14 @@ class UserConsole(ConsoleApp):
         return " " + " | ".join(parts) + " "
 
     def close(self) -> None:
-        """Leaves the phone book and ends the network thread."""
+        """Leaves the phone book and ends the network thread; a phone book of one's own stops after that."""
+        try:
+            self._leave()
+        finally:
+            if self._hosted is not None:
+                self._hosted.stop()
+
+    def _leave(self) -> None:
         if self._network is None:
             return
         try:

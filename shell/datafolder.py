@@ -1,6 +1,7 @@
 """The shell's data folder: keys, mailboxes, and the pinned keys of phone books. Mode 0700, files 0600.
 
 known-phone-books.toml            address -> fingerprint
+joined.toml                       the phone book and the account that `join` chose last
 <phone book>/<user>/identity.pem  the user's key and certificate
 <phone book>/<user>/mailbox.db    contacts and messages
 """
@@ -11,6 +12,7 @@ import tomllib
 from pathlib import Path
 from urllib.parse import quote
 
+import msgspec
 import tomli_w
 
 from shell.errors import DataFolderError
@@ -19,6 +21,16 @@ from wire.names import NameKey
 
 _KEY_BEGINS = b"-----BEGIN PRIVATE KEY-----"
 _BOOK_DIGITS = 16  # hexadecimal digits that tell one phone book from another in a folder's name
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """What `parley` goes back to when it is started with no settings."""
+
+    server: str
+    """The phone book, `host:port`."""
+    user: str = ""
+    host: bool = False
+    """Whether the phone book is one's own and has to be started."""
 
 
 class DataFolder:
@@ -53,6 +65,21 @@ class DataFolder:
             known = {}
         known[address] = show_fingerprint(fingerprint)
         _write(self.known_phone_books, tomli_w.dumps(known).encode())
+
+    def joined(self) -> "Joined | None":
+        """What was joined last; None before the first time, or where the file says nothing usable."""
+        try:
+            return msgspec.toml.decode(self._joined.read_bytes(), type=Joined)
+        except (OSError, ValueError, msgspec.DecodeError):
+            return None
+
+    def join(self, joined: "Joined") -> None:
+        """Remembers what was joined."""
+        _write(self._joined, tomli_w.dumps(msgspec.to_builtins(joined)).encode())
+
+    @property
+    def _joined(self) -> Path:
+        return self.path / "joined.toml"
 
     def account(self, ticket_key: bytes, key: NameKey) -> "AccountFolder":
         """The folder of one account at one phone book, which its ticket key tells from all others."""

@@ -3,6 +3,9 @@
 ShellError
 ├── SettingsError       the settings file
 ├── DataFolderError     the data folder
+├── DiscoveryFailed     the local network cannot be asked
+├── HostingFailed       `--host` cannot start a phone book
+│   └── HostedAlready         another process serves it
 ├── MailboxFailed       the mailbox on disk
 ├── NotConnected        no connection to the phone book
 │   └── PhoneBookKeyChanged   its key is not the pinned one
@@ -21,6 +24,18 @@ class SettingsError(ShellError):
 
 class DataFolderError(ShellError):
     """The data folder cannot be used."""
+
+
+class DiscoveryFailed(ShellError):
+    """The local network cannot be asked for phone books."""
+
+
+class HostingFailed(ShellError):
+    """A phone book of one's own cannot be started."""
+
+
+class HostedAlready(HostingFailed):
+    """Another process serves the same phone book."""
 
 
 class MailboxFailed(ShellError):

@@ -1,7 +1,7 @@
-"""The one place where both programs meet: a phone book and several shells in one process.
+"""The one place where both programs meet: a phone book and shells in one process.
 
-Scenes and the demo run here; every shell is a real one, on real sockets, with a data folder of its own that
-is gone afterwards.
+`parley --host` serves others from here. Scenes and the demo run here; every shell is a real one, on real
+sockets, with a data folder of its own that is gone afterwards.
 """
 
 import io
@@ -11,17 +11,90 @@ from pathlib import Path
 
 import msgspec
 
+from server.announcer import Announcer
 from server.console import AdminConsole
 from server.embedded import EmbeddedPhoneBook
+from server.errors import FolderInUse, PortTaken, ServerError
 from server.operator import Operator
-from server.settings import ServerSettings
+from server.settings import ServerSettings, listen_address, load
 from shell.app import Shell
+from shell.discovery import show_address
+from shell.errors import HostedAlready, HostingFailed
 from shell.kit.app import ConsoleApp
 from shell.settings import ShellSettings
 
 LOOPBACK = "127.0.0.1:0"
 OPERATOR = "server"
 CHEAP_HASH = {"argon2_time": 1, "argon2_memory_kib": 8_192}  # nothing here outlives the process
+
+
+class HostedPhoneBook:
+    """The phone book of `parley --host`: real, announced, and there as long as the shell is."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        """Starts it; where its port is taken and nobody asked for it, on any free one.
+
+        Raises `HostingFailed`, and `HostedAlready` where another process serves the same folder.
+        """
+        try:
+            self._book = _start(settings)
+        except FolderInUse as error:
+            raise HostedAlready(str(error)) from None
+        except ServerError as error:
+            raise HostingFailed(str(error)) from None
+        self._announcer = Announcer(self._book) if settings.announce else None
+        self._everywhere = not listen_address(settings.listen)[0]
+
+    @property
+    def address(self) -> str:
+        """Where the shell in this process reaches it; the same on every network that this machine visits."""
+        host, port = self._book.address
+        return show_address("127.0.0.1" if self._everywhere else host, port)
+
+    @property
+    def invitation(self) -> str:
+        """What to tell others."""
+        address = show_address(*self._book.address)
+        found = "On this network others type: parley\nFrom elsewhere" if self._announcer else "Others type"
+        return (
+            f"You host a phone book, as long as this shell runs.\n{found}: parley --server {address}\n"
+            f"The fingerprint of its key: {self._book.fingerprint}"
+        )
+
+    def stop(self) -> None:
+        """Tells everybody and ends."""
+        if self._announcer is not None:
+            self._announcer.withdraw()
+        self._book.stop()
+
+
+def host_phone_book(
+    file: Path | None, folder: Path, *, listen: str | None, announce: bool
+) -> HostedPhoneBook:
+    """Hosts by the `[server]` section of a settings file, with its data in `folder` unless that says where.
+
+    Raises `HostingFailed`, `HostedAlready`.
+    """
+    try:
+        settings = load(file)
+        if not settings.data:
+            settings = msgspec.structs.replace(settings, data=str(folder))
+        if listen is not None:
+            listen_address(listen)
+            settings = msgspec.structs.replace(settings, listen=listen)
+    except ServerError as error:
+        raise HostingFailed(str(error)) from None
+    return HostedPhoneBook(msgspec.structs.replace(settings, announce=settings.announce and announce))
+
+
+def _start(settings: ServerSettings) -> EmbeddedPhoneBook:
+    try:
+        return EmbeddedPhoneBook(settings)
+    except PortTaken:
+        if settings.listen != ServerSettings().listen:
+            raise
+        any_port = settings.listen.rpartition(":")[0] + ":0"
+        return EmbeddedPhoneBook(msgspec.structs.replace(settings, listen=any_port))
 
 
 class Town:

@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING, Any
 import wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shell.app import Shell
+    from shell.host import HostedPhoneBook
     from shell.settings import ShellSettings
 
 LOG_BYTES, LOG_FILES = 1024 * 1024, 2  # of the log in the data folder
 EXIT_USER, EXIT_INTERRUPTED = 1, 130
+LOCAL = f"127.0.0.1:{wire.DEFAULT_PORT}"  # the phone book where none was chosen
+_ENTERS = (["login"], ["signup"], ["join"])
+"""Commands with which a script logs in by itself."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,22 +67,64 @@ def _talk(settings: "ShellSettings", options: argparse.Namespace) -> int:
     from shell.kit.errors import ExitCode
     from shell.settings import data_folder
 
-    app = Shell(settings, json=options.json, plain=options.plain)
+    app = Shell(settings, json=options.json, plain=options.plain, host=_host(settings, options))
     _log_to(data_folder(settings) / "parley.log")
     try:
-        entered = [f"login {settings.user}"] if settings.user else []
-        if options.password_file and entered:
-            entered = [f"{entered[0]} --password-file '{options.password_file}'"]
+        entered = _entering(app, options)
         if options.command:
             return int(app.run_commands([*_quietly(entered), *options.command]))
         if not app.interactive:
             code = app.run_commands(entered)
             return int(code) if code is not ExitCode.DONE else int(app.run_pipe())
-        app.intro = _INTRO.format(version=wire.VERSION, server=settings.server)
+        app.intro = _INTRO.format(version=wire.VERSION)
         app.start_with(entered)
         return app.interact()
     finally:
         app.close()
+
+
+def _entering(app: "Shell", options: argparse.Namespace) -> list[str]:
+    """Where to go: as settings and options say, else as last time, else as the person chooses now."""
+    from shell.errors import HostedAlready
+
+    settings = app.settings
+    joined = None if settings.server else app.folder.joined()
+    user = settings.user or (joined.user if joined is not None else "")
+    hosting = options.host or (joined is not None and joined.host)
+    asking = app.interactive and not options.command
+    if not settings.server:
+        app.use(joined.server if joined is not None else LOCAL)
+        if asking and not user:
+            return ["join --host" if hosting else "join"]
+    if hosting:
+        try:
+            hosted = app.host()
+        except HostedAlready:
+            if options.host:
+                raise
+        else:
+            app.use(hosted.address)
+            print(hosted.invitation, file=sys.stderr)  # noqa: T201
+    if not user or (options.command and options.command[0].split()[:1] in _ENTERS):
+        return []
+    return [
+        f"login {user}" + (f" --password-file '{options.password_file}'" if options.password_file else "")
+    ]
+
+
+def _host(settings: "ShellSettings", options: argparse.Namespace) -> "Callable[[], HostedPhoneBook]":
+    def host() -> "HostedPhoneBook":
+        from shell.host import host_phone_book
+        from shell.settings import data_folder
+
+        return host_phone_book(
+            options.settings,
+            data_folder(settings) / "phone-book",
+            listen=options.listen,
+            announce=not options.no_announce,
+        )
+
+    return host
 
 
 def _quietly(commands: list[str]) -> list[str]:
@@ -84,13 +133,20 @@ def _quietly(commands: list[str]) -> list[str]:
 
 
 def _play(settings: "ShellSettings", options: argparse.Namespace) -> int:
+    import msgspec
+
     from shell.app import Shell
+    from shell.datafolder import DataFolder
     from shell.host import OneShell, Town
     from shell.kit.errors import CommandError
     from shell.kit.player import Cast, play
     from shell.kit.transcript import is_scene, parse
+    from shell.settings import data_folder
 
     _log_nowhere()
+    if not settings.server:
+        joined = DataFolder(data_folder(settings)).joined()
+        settings = msgspec.structs.replace(settings, server=joined.server if joined is not None else LOCAL)
     failed = 0
     for path in options.transcript:
         try:
@@ -130,6 +186,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("program", nargs="?", choices=("demo",), help="demo: see it all in one terminal")
     parser.add_argument("--version", action="version", version=f"parley {wire.VERSION}")
     parser.add_argument("--server", metavar="HOST[:PORT]", help="the phone book")
+    parser.add_argument(
+        "--host", action="store_true", help="host a phone book in this shell, for others to join"
+    )
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", help=f"with --host: where (0.0.0.0:{wire.DEFAULT_PORT})"
+    )
+    parser.add_argument(
+        "--no-announce", action="store_true", help="with --host: do not announce it on the local network"
+    )
     parser.add_argument("--user", metavar="NAME", help="log in as NAME")
     parser.add_argument("--password-file", metavar="FILE", help="with --user: the password is its first line")
     parser.add_argument("--port", type=_port, metavar="UDP_PORT", help="UDP port (default 0: any free one)")
@@ -152,8 +217,7 @@ def _port(text: str) -> int:
     return int(text)
 
 
-_INTRO = """Parley {version}, phone book {server}.
-`signup NAME` makes an account, `login NAME` logs in, `help` lists everything, `quit` leaves.
+_INTRO = """Parley {version}. `help` lists everything, `quit` leaves, `join` chooses another phone book.
 """
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from shell.errors import SettingsError
-from wire import DEFAULT_PORT
 
 SECTIONS = ("server", "shell")
 ENVIRONMENT = "PARLEY_SETTINGS"
@@ -17,8 +16,9 @@ ENVIRONMENT = "PARLEY_SETTINGS"
 class ShellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every key with its default; `settings.toml` says what each is for."""
 
-    server: str = f"127.0.0.1:{DEFAULT_PORT}"
+    server: str = ""
     user: str = ""
+    discover: str = "all"
     data: str = ""
     port: int = 0
     message_patience: float = 3.0

@@ -11,3 +11,5 @@ VERSION = "0.1.0"
 """Version of both programs."""
 DEFAULT_PORT = 6969
 """TCP port of the phone book."""
+SERVICE_TYPE = "_parley._tcp.local."
+"""Under this type phone books are announced on a local network (RFC 6763 §7)."""

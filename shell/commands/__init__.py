@@ -1,9 +1,10 @@
 """The shell's commands, by topic. This table makes the prompt, `-c`, scripts and `--json`."""
 
-from shell.commands import account, people, questions, reach, scripts, talk
+from shell.commands import account, join, people, questions, reach, scripts, talk
 
 COMMANDS = (
     *account.COMMANDS,
+    *join.COMMANDS,
     *people.COMMANDS,
     *talk.COMMANDS,
     *questions.COMMANDS,

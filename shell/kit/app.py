@@ -127,6 +127,11 @@ class ConsoleApp(cmd2.Cmd):
         """Whether a person sits at a terminal."""
         return self.answers is None and self.stdin.isatty() and self.stdout.isatty()
 
+    @property
+    def asks(self) -> bool:
+        """Whether somebody answers questions: a person at a terminal, or a transcript."""
+        return self.answers is not None or self.interactive
+
     def show(self, outcome: Outcome) -> None:
         """Prints what a command found or did."""
         self.exit = outcome.exit_code

@@ -40,7 +40,9 @@ def until(happened: Callable[[], bool], what: str) -> None:
 class Server:
     """A phone book process; killed at the end if a test did not end it."""
 
-    def __init__(self, folder: Path, listen: str = "127.0.0.1:0", *options: str) -> None:
+    def __init__(
+        self, folder: Path, listen: str = "127.0.0.1:0", *options: str, announce: bool = False
+    ) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
             [
@@ -48,6 +50,7 @@ class Server:
                 "-m",
                 "server.main",
                 "--headless",
+                *(() if announce else ("--no-announce",)),
                 "--data",
                 str(folder),
                 "--listen",

@@ -1,0 +1,128 @@
+"""Commands to find a phone book and to go there: the first run, and every change of mind after it."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+import msgspec
+from cmd2 import string_utils
+from rich.console import RenderableType
+
+from shell.datafolder import Joined
+from shell.discovery import FoundPhoneBook, find_phone_books, reachable
+from shell.errors import AlreadyLoggedIn, DiscoveryFailed
+from shell.kit.command import Command, Listing, Parser, Said
+from shell.kit.errors import CommandError, ExitCode
+from wire.display import safe
+
+if TYPE_CHECKING:
+    from shell.console import UserConsole
+
+TOPIC = "Account"
+HOST_ANSWER = "h"
+YES = ("", "y", "yes")
+
+
+class PhoneBookRow(msgspec.Struct, frozen=True):
+    """One line of `discover`."""
+
+    name: str
+    """As it calls itself; nobody vouches for that."""
+    addresses: list[str]
+    """Each HOST:PORT, the likeliest first."""
+
+
+class PhoneBooks(Listing, frozen=True):
+    """What `discover` shows."""
+
+    found: list[PhoneBookRow]
+
+    def rows(self) -> list[PhoneBookRow]:
+        """By name."""
+        return self.found
+
+    def columns(self) -> tuple[str, ...]:
+        """Heads."""
+        return ("phone book", "join with")
+
+    def cells(self, row: PhoneBookRow, *, plain: bool) -> tuple[RenderableType, ...]:
+        """One phone book."""
+        return safe(row.name), f"join {safe(row.addresses[0])}"
+
+    def empty(self) -> str:
+        """None is announced."""
+        return "No phone book is announced on this network; `parley --host` makes one."
+
+
+def discover(app: "UserConsole", arguments: argparse.Namespace) -> PhoneBooks:
+    """Looks around on the local network."""
+    found = find_phone_books(app.settings.discover)
+    return PhoneBooks([PhoneBookRow(book.name, list(book.addresses)) for book in found])
+
+
+def join(app: "UserConsole", arguments: argparse.Namespace) -> Said | None:
+    """Goes to a phone book, makes or takes an account there, and remembers both."""
+    if app.user is not None:
+        raise AlreadyLoggedIn(f"You are logged in as {safe(app.user)}; `logout` first.")
+    server = HOST_ANSWER if arguments.host else arguments.address or _choose(app)
+    hosted = app.host() if server == HOST_ANSWER else None
+    if hosted is not None:
+        server = hosted.address
+    app.use(server)
+    app.call(app.messenger.reach())
+    if not app.asks:
+        app.folder.join(Joined(server, "", hosted is not None))
+        here = f"{safe(server)} is the phone book from now on; `signup NAME` or `login NAME` there."
+        return Said(f"{hosted.invitation}\n{here}" if hosted is not None else here)
+    if hosted is not None:
+        app.poutput(hosted.invitation)
+    name = app.ask("Your name there: ").strip()
+    if not name:
+        raise CommandError("That needs a name; `join` asks again.", code="no-name")
+    new = app.ask(f"Make a new account {safe(name)}? (n where you have it already) [Y/n] ")
+    enter = app.do_signup if new.strip().casefold() in YES else app.do_login  # type: ignore[attr-defined]
+    enter(string_utils.quote(name))
+    app.folder.join(Joined(server, app.user or name, hosted is not None))
+    return None
+
+
+def _choose(app: "UserConsole") -> str:
+    """Offers what is announced, and to host one."""
+    if not app.asks:
+        raise CommandError("Say which: `join HOST[:PORT]`.", code="usage", exit_code=ExitCode.USAGE)
+    app.poutput("Looking for phone books on this network ...")
+    try:
+        found = find_phone_books(app.settings.discover)
+    except DiscoveryFailed as error:
+        app.poutput(safe(str(error)))
+        found = []
+    _show(app, found)
+    default = "1" if found else HOST_ANSWER
+    answer = app.ask(f"Which? A number, {HOST_ANSWER}, or an address [{default}] ").strip() or default
+    if answer.casefold() == HOST_ANSWER:
+        return HOST_ANSWER
+    if answer.isdecimal():
+        if not 0 < int(answer) <= len(found):
+            raise CommandError(f"There is no phone book {answer} in the list; `join` asks again.")
+        return reachable(found[int(answer) - 1])
+    return answer
+
+
+def _show(app: "UserConsole", found: list[FoundPhoneBook]) -> None:
+    for number, book in enumerate(found, start=1):
+        app.poutput(f"  {number}  {safe(book.name)} ({safe(book.addresses[0])})")
+    if not found:
+        app.poutput("  None is announced here.")
+    app.poutput(f"  {HOST_ANSWER}  host one yourself, in this shell")
+
+
+def _join_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "address", metavar="HOST[:PORT]", nargs="?", help="the phone book; without it, choose from a list"
+    )
+    parser.add_argument("--host", action="store_true", help="host one in this shell, and join that")
+
+
+COMMANDS: tuple[Command["UserConsole"], ...] = (
+    Command("join", TOPIC, "Choose a phone book and an account there, once", join, _join_arguments),
+    Command("discover", TOPIC, "List the phone books that are announced on this network", discover),
+)

@@ -1,0 +1,109 @@
+"""The first run: a phone book is found, or hosted, and an account made, with no file to edit."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.world import PASSWORD, Server, Terminal, parley
+
+SETTINGS = '[shell]\ndiscover = "{}"\n[server]\nargon2_memory_kib = 8192\n'
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """Settings that keep multicast on loopback."""
+    file = tmp_path / "settings.toml"
+    file.write_text(SETTINGS.format("127.0.0.1"))
+    return file
+
+
+@pytest.fixture
+def announced(tmp_path: Path) -> Iterator[Server]:
+    with Server(tmp_path / "server", announce=True) as running:
+        yield running
+
+
+def first_shell(tmp_path: Path, settings: Path, name: str, *options: str) -> Terminal:
+    return Terminal(
+        "shell.main", "--settings", str(settings), "--data", str(tmp_path / name), *options, columns=110
+    )
+
+
+def make_account(terminal: Terminal, name: str) -> None:
+    terminal.see(r"Your name there: ?$")
+    terminal.enter(name)
+    terminal.see(rf"Make a new account {name}\? .*\[Y/n\] ?$")
+    terminal.enter("")
+    terminal.see("^Password: ?$")
+    terminal.enter(PASSWORD)
+    terminal.see("^Again: ?$")
+    terminal.enter(PASSWORD)
+    terminal.see(f"^{name}> ?$")
+
+
+def test_a_phone_book_is_found_joined_and_remembered(
+    tmp_path: Path, settings: Path, announced: Server
+) -> None:
+    until_announced(announced)
+    with first_shell(tmp_path, settings, "alice") as alice:
+        number = alice.see(rf"^ +(\d+)  Parley at .*\({re.escape(announced.address)}\)$")[1]
+        alice.see(r"Which\? .*\[1\] ?$")
+        alice.enter(number)
+        make_account(alice, "alice")
+        alice.enter("quit")
+        assert alice.ended() == 0
+    with first_shell(tmp_path, settings, "alice") as again:
+        again.see("^Password: ?$")
+        again.enter(PASSWORD)
+        again.see(f"You are logged in as alice at {re.escape(announced.address)}")
+
+
+def test_one_hosts_and_another_joins(tmp_path: Path, settings: Path) -> None:
+    settings.write_text(SETTINGS.format("off"))
+    with first_shell(tmp_path, settings, "alice", "--host", "--listen", "127.0.0.1:0") as alice:
+        address = alice.see(r"parley --server (127\.0\.0\.1:\d+)$")[1]
+        make_account(alice, "alice")
+        with first_shell(tmp_path, settings, "bob") as bob:
+            bob.see("None is announced here")
+            bob.see(r"Which\? .* ?$")
+            bob.enter(address)
+            make_account(bob, "bob")
+            bob.enter("msg alice found you")
+            alice.see("bob wants to talk to you")
+        alice.enter("quit")
+        assert alice.ended() == 0
+    # Whoever hosted once hosts again.
+    with first_shell(tmp_path, settings, "alice", "--listen", "127.0.0.1:0") as again:
+        again.see("You host a phone book")
+
+
+def test_a_script_joins_and_later_commands_go_there(server: Server, tmp_path: Path) -> None:
+    data = "--data", str(tmp_path / "alice")
+    joined = parley(*data, "-c", f"join {server.address}")
+    assert joined.returncode == 0, joined.stderr
+    assert f"{server.address} is the phone book" in joined.stdout
+    signed = parley(*data, "-c", "signup alice")
+    assert f"at {server.address}" in signed.stdout
+    which = parley(*data, "-c", "join")
+    assert which.returncode == 2
+    assert "join HOST[:PORT]" in which.stderr
+
+
+def test_hosting_that_cannot_start_is_one_line(tmp_path: Path, server: Server) -> None:
+    data = "--data", str(tmp_path / "alice")
+    ended = parley(*data, "--host", "--no-announce", "--listen", server.address, "-c", "status")
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert server.address.partition(":")[2] in ended.stderr
+
+
+def until_announced(server: Server) -> None:
+    """Announcing begins with questions whether the name is free, which take a second."""
+    assert server.process.stderr is not None
+    for line in server.process.stderr:
+        assert "not_announced" not in line, line
+        if "event=announced" in line:
+            return
+    raise AssertionError("the server ended")
