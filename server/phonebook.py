@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -78,13 +79,7 @@ class PhoneBookServer:
         host, port = listen_address(self.settings.listen)
         bound = listening_socket(host, port)
         self.address = usable_address(bound), bound.getsockname()[1]
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            self._connected,
-            sock=bound,
-            ssl=self._tls,
-            ssl_handshake_timeout=self.settings.login_seconds,
-        )
+        self._server = await self._accept(bound)
         self._sweeper = asyncio.create_task(self._sweep(), name="sweep")
         log.info("event=listening address=%s port=%d", *self.address)
 
@@ -149,6 +144,14 @@ class PhoneBookServer:
         return self._bound.get(session)
 
     # --- inside -----------------------------------------------------------------------------------------
+
+    async def _accept(self, bound: socket.socket) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(
+            self._connected,
+            sock=bound,
+            ssl=self._tls,
+            ssl_handshake_timeout=self.settings.login_seconds,
+        )
 
     def _load_certificate(self) -> ssl.SSLContext:
         settings = self.settings
