@@ -6,6 +6,7 @@ import msgspec
 
 from shell.line.model import MAX_HELD, Consent, Contact, Incoming, Kept, MessageId, Outgoing, State
 from wire.certificates import Fingerprint
+from wire.messages import Endpoint
 from wire.names import NameKey
 
 RECEIVED, HELD, DECLINED = "received", "held", "declined"  # states of messages of others
@@ -15,6 +16,9 @@ _KEPT = {
     HELD: Kept.ALREADY_HELD,
     DECLINED: Kept.ALREADY_DECLINED,
 }
+
+
+_CONTACT = "key, name, consent, pinned, verified, presented, read, certificate, endpoints"
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -82,8 +86,7 @@ def keep_state(connection: sqlite3.Connection, message_id: MessageId, peer: Name
 def keep_contact(connection: sqlite3.Connection, contact: Contact) -> None:
     """What is known of somebody."""
     connection.execute(
-        "INSERT OR REPLACE INTO contacts (key, name, consent, pinned, verified, presented, read)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR REPLACE INTO contacts ({_CONTACT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             contact.key,
             contact.name,
@@ -92,6 +95,8 @@ def keep_contact(connection: sqlite3.Connection, contact: Contact) -> None:
             contact.verified,
             contact.presented,
             contact.read,
+            contact.certificate,
+            msgspec.json.encode(contact.endpoints),
         ),
     )
 
@@ -130,7 +135,7 @@ def decline_held(connection: sqlite3.Connection, peer: NameKey) -> list[MessageI
 
 def contacts(connection: sqlite3.Connection) -> list[Contact]:
     """Everybody known."""
-    rows = connection.execute("SELECT key, name, consent, pinned, verified, presented, read FROM contacts")
+    rows = connection.execute(f"SELECT {_CONTACT} FROM contacts")
     return [
         Contact(
             NameKey(key),
@@ -140,8 +145,10 @@ def contacts(connection: sqlite3.Connection) -> list[Contact]:
             bool(verified),
             Fingerprint(presented) if presented else None,
             MessageId(read) if read else None,
+            certificate,
+            msgspec.json.decode(endpoints, type=tuple[Endpoint, ...]),
         )
-        for key, name, consent, pinned, verified, presented, read in rows
+        for key, name, consent, pinned, verified, presented, read, certificate, endpoints in rows
     ]
 
 

@@ -38,7 +38,8 @@ BUSY_TIMEOUT = 5.0  # seconds to wait for another process that has the mailbox o
 SCHEMA = """
 CREATE TABLE contacts (
     key TEXT PRIMARY KEY, name TEXT NOT NULL, consent TEXT NOT NULL,
-    pinned BLOB, verified INTEGER NOT NULL, presented BLOB, read BLOB
+    pinned BLOB, verified INTEGER NOT NULL, presented BLOB, read BLOB,
+    certificate BLOB, endpoints TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE messages (
     number INTEGER PRIMARY KEY AUTOINCREMENT,

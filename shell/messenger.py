@@ -192,6 +192,7 @@ class Messenger:
             allowed = tuple(contact.name for contact in self.line.core.accepted())
         await self.book.request(SetVisibility(visibility, allowed), Done)
         self.visibility = visibility
+        self.line.keep_quiet(quiet=visibility is Visibility.HIDDEN)
 
     async def trace(self, *, on: bool) -> None:
         """Tells every datagram of the line, or no more."""
@@ -216,8 +217,9 @@ class Messenger:
             folder.save(identity)
             self._mailbox = Mailbox(folder.mailbox)
             self.unread_at_login = await self._mailbox.read(letters.unread)
-            await self._line.start(self._mailbox)
             self.visibility = session.visibility
+            self._line.keep_quiet(quiet=self.visibility is Visibility.HIDDEN)
+            await self._line.start(self._mailbox)
             await self._watch(self._line.core.watched())
         except BaseException:
             await self._hang_up()
@@ -284,9 +286,13 @@ class Messenger:
     def _lost(self, reason: str) -> None:
         farewell, self._farewell = self._farewell, ""
         self._tell(Disconnected(farewell or reason))
+        if self._line is not None:
+            self._line.book_lost()
 
     def _back(self) -> None:
         self._tell(Reconnected())
+        if self._line is not None:
+            self._line.book_back()
         self._spawn(self._catch_up())
 
     def _ended(self, reason: str) -> None:
@@ -318,3 +324,7 @@ class Messenger:
     def open_ticket(self, signed: bytes) -> Ticket:
         """The ticket, if this phone book signed it and it has not expired by its clock."""
         return open_ticket(signed, self.book.ticket_key, self.book.now())
+
+    def now(self) -> float:
+        """The phone book's clock, seconds since the epoch."""
+        return self.book.now()

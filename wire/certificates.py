@@ -50,6 +50,21 @@ class Identity(msgspec.Struct, frozen=True):
             raise TypeError("an identity key is an elliptic-curve key")
         return key.sign(message, ec.ECDSA(hashes.SHA256()))
 
+    def exchange(self, certificate: bytes) -> bytes:
+        """The static Diffie-Hellman value with the key of a certificate (DER), 32 bytes.
+
+        Raises ValueError for a certificate that Parley does not use.
+        """
+        from cryptography import x509
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        own = serialization.load_pem_private_key(self.key_pem, password=None)
+        other = x509.load_der_x509_certificate(certificate).public_key()
+        if not (isinstance(own, ec.EllipticCurvePrivateKey) and isinstance(other, ec.EllipticCurvePublicKey)):
+            raise ValueError("the keys are not of one curve")
+        return own.exchange(ec.ECDH(), other)
+
 
 class Pin(enum.Enum):
     """What the pinned fingerprint says of the one presented."""

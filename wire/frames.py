@@ -68,11 +68,9 @@ class LineClose(enum.IntEnum):
     """The caller did not prove to be who the ticket names."""
     KEY_NOT_TRUSTED = 3
     """The key is not the one pinned for this name."""
-    NOT_WELCOME = 4
-    """The caller is not wanted."""
-    REPLACED = 5
+    REPLACED = 4
     """A newer line to the same shell took over."""
-    TOO_MANY = 6
+    TOO_MANY = 5
     """The callee has as many lines as it may have."""
 
 

@@ -9,6 +9,7 @@ from shell.line.model import Consent
 from shell.line.peer import Peer
 from wire.certificates import Fingerprint, Pin, check_pin
 from wire.frames import LineClose
+from wire.messages import Endpoint
 from wire.names import name_key
 
 MAX_REQUESTS = 100  # new people whose requests may wait; beyond, the oldest request is declined
@@ -51,7 +52,7 @@ class Consents(Delivery):
             return []
         peer.failures, peer.retry_at = 0, 0.0
         return [
-            *self._change(peer, pinned=presented, presented=None, verified=False),
+            *self._change(peer, pinned=presented, presented=None, verified=False, certificate=None),
             *self._advance(peer, now),
         ]
 
@@ -80,6 +81,22 @@ class Consents(Delivery):
     def _change(self, peer: Peer, **changes: object) -> list[Effect]:
         peer.contact = msgspec.structs.replace(peer.contact, **changes)
         return [KeepContact(peer.contact)]
+
+    def _proven(
+        self, peer: Peer, key: Fingerprint, certificate: bytes | None, endpoints: tuple[Endpoint, ...]
+    ) -> list[Effect]:
+        """Keeps what a line has shown: it is what a contact is reached by while the phone book is away."""
+        known = peer.contact
+        # The pinned key is alive: whatever else was presented in its name is of no account.
+        shown = msgspec.structs.replace(
+            known,
+            pinned=key,
+            presented=None,
+            certificate=certificate or known.certificate,
+            endpoints=endpoints or known.endpoints,
+        )
+        peer.contact = shown
+        return [KeepContact(shown)] if shown != known else []
 
     def _accept(self, peer: Peer) -> list[Effect]:
         effects = self._change(peer, consent=Consent.ACCEPTED)

@@ -26,6 +26,7 @@ from shell.line.outbox import MAX_WAITING
 from shell.line.peer import OpenLine, Peer
 from wire.certificates import Fingerprint, Pin, check_pin
 from wire.frames import LineClose, Read, Receipt, Text, Verdict
+from wire.messages import Endpoint
 from wire.names import NameKey, name_key
 
 VERDICT_OF: dict[Kept, Verdict] = {
@@ -79,21 +80,26 @@ class LineCore(Consents):
     # --- what the network does --------------------------------------------------------------------------
 
     def line_opened(
-        self, line: LineId, name: str, key: Fingerprint, *, calling: bool, now: float
+        self,
+        line: LineId,
+        name: str,
+        key: Fingerprint,
+        *,
+        calling: bool,
+        now: float,
+        certificate: bytes | None = None,
+        endpoints: tuple[Endpoint, ...] = (),
     ) -> list[Effect]:
-        """A proven line to somebody is there."""
+        """A proven line to somebody is there, by this certificate; they can be reached at these endpoints."""
         peer = self._peer(name_key(name), name)
         if calling:
             peer.dialing = False
         if peer.contact.consent is Consent.BLOCKED:
-            return [HangUp(line, LineClose.NOT_WELCOME)]
+            return [HangUp(line, LineClose.DONE)]  # as if this user had left: they learn nothing
         pin = check_pin(peer.contact.pinned, key)
         if pin is Pin.CHANGED:
             return [*self._key_changed(peer, key), HangUp(line, LineClose.KEY_NOT_TRUSTED)]
-        effects: list[Effect] = []
-        if pin is Pin.FIRST_SEEN or peer.contact.presented is not None:
-            # The pinned key is alive: whatever else was presented in its name is of no account.
-            effects = self._change(peer, pinned=key, presented=None)
+        effects = self._proven(peer, key, certificate, endpoints)
         newcomer = OpenLine(line, calling, now)
         if peer.line is not None:
             if self._keeps(peer.line, newcomer, key):

@@ -15,6 +15,7 @@ from wire.certificates import Fingerprint
 from wire.frames import LineClose, Receipt
 from wire.names import NameKey, name_key
 
+MAX_WAKING = 60.0  # seconds in which everybody comes back after the phone book was away
 MAX_RETRY = 60.0  # seconds between attempts to reach somebody who is online, at most
 RECEIPT_PATIENCE = 10.0  # seconds without a receipt after which a line counts as dead
 RACE = 5.0  # seconds within which two lines, one dialed by each side, count as dialed at once
@@ -33,6 +34,7 @@ class Delivery(People):
         super().__init__(contacts, waiting, held)
         self._own = own_fingerprint
         self._lines: dict[LineId, NameKey] = {}
+        self._waking_until = 0.0
 
     def not_written(self, message: Outgoing) -> None:
         """The disk refused a message: it is not sent and not queued."""
@@ -48,7 +50,7 @@ class Delivery(People):
             return []
         peer.line = None
         lost = self._lost(peer)
-        if code in (LineClose.KEY_NOT_TRUSTED, LineClose.NOT_WELCOME):
+        if code is LineClose.KEY_NOT_TRUSTED:
             return [*lost, *self._turned_away(peer, now)]
         return [*lost, *self._advance(peer, now)]
 
@@ -63,12 +65,6 @@ class Delivery(People):
         peer.retry_at = now + min(MAX_RETRY, 2.0**peer.failures)
         return [Tell(Unreached(peer.contact.name, reason))] if peer.failures == 1 else []
 
-    def dial_refused(self, name: str, now: float) -> list[Effect]:
-        """The other shell took the call and refused this user's key."""
-        peer = self._peer(name_key(name), name)
-        peer.dialing = False
-        return self._turned_away(peer, now)
-
     def presence(self, name: str, *, online: bool, now: float) -> list[Effect]:
         """The phone book says whether somebody is there."""
         peer = self._peers.get(name_key(name))
@@ -77,11 +73,29 @@ class Delivery(People):
         effects: list[Effect] = []
         if online and peer.online is not True:
             peer.failures, peer.retry_at = 0, 0.0
-            if peer.online is False:
+            if peer.online is False and now >= self._waking_until:
                 # Whoever was away may be a new process, which knows nothing of the old line.
                 effects = self._hang_up(peer, LineClose.REPLACED)
         peer.online = online
         return [*effects, *self._advance(peer, now)]
+
+    def book_lost(self, now: float) -> list[Effect]:
+        """The phone book is away: nobody's presence is known, and contacts may be reached without it."""
+        effects: list[Effect] = []
+        for peer in self._peers.values():
+            # A failure is news only where somebody has just written.
+            peer.online, peer.failures, peer.retry_at = None, max(1, peer.failures), 0.0
+            effects += self._advance(peer, now)
+        return effects
+
+    def book_back(self, now: float) -> list[Effect]:
+        """The phone book is back, and soon everybody will be: talks that went on are not disturbed."""
+        self._waking_until = now + MAX_WAKING
+        effects: list[Effect] = []
+        for peer in self._peers.values():
+            peer.failures, peer.retry_at = 0, 0.0
+            effects += self._advance(peer, now)
+        return effects
 
     def tick(self, now: float) -> list[Effect]:
         """Time has passed: retries are due, lines that give no receipts are given up."""

@@ -13,15 +13,15 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
-from itertools import count
 from time import monotonic, time
-from typing import Any, Protocol, TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 
 from shell import letters
 from shell.errors import MailboxFailed, NotConnected, NotLoggedIn
 from shell.events import DatagramSeen, Event, MessageProgressed, StorageFailed
 from shell.line.addresses import plain_host
-from shell.line.channel import Arrived, Channel, ChannelEvent, Closed, Opened
+from shell.line.calls import Introducer
+from shell.line.channel import LineFrame, Opened
 from shell.line.core import LineCore
 from shell.line.effects import (
     Act,
@@ -30,6 +30,7 @@ from shell.line.effects import (
     Effect,
     HangUp,
     Keep,
+    KeepContact,
     KeepIncoming,
     KeepOutgoing,
     KeepRead,
@@ -41,20 +42,17 @@ from shell.line.effects import (
     Waits,
     WatchPresence,
 )
-from shell.line.endpoint import UdpEndpoint
-from shell.line.errors import Unreachable
 from shell.line.happenings import Happenings
-from shell.line.invitations import Admission
 from shell.line.model import MessageId, Outgoing, State
+from shell.line.network import Network
 from shell.line.settling import Settled, Waiting, Written
 from shell.line.trace import describe
 from shell.mailbox import Mailbox
 from wire.certificates import Fingerprint, Identity
-from wire.errors import BadTicket, ErrorCode, Refused, WireError
+from wire.errors import BadTicket, Refused
 from wire.frames import MESSAGE_ID_BYTES, LineClose
-from wire.messages import Introduction
-from wire.names import NameKey, name_key
-from wire.tickets import Ticket
+from wire.messages import Endpoint, Introduction
+from wire.names import name_key
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -62,22 +60,6 @@ T = TypeVar("T")
 TICK = 1.0  # seconds between looks at retries and silent lines
 KEEPALIVE = 20.0  # seconds between PINGs on a line; NATs keep UDP mappings for 30 s or more (RFC 4787 §4.3)
 MAX_EARLY = 64  # introductions that may come while the mailbox is read
-
-
-class Introducer(Protocol):
-    """What the line needs of the phone book."""
-
-    async def introduce(self, name: str) -> Introduction:
-        """Raises `Refused`, `NotConnected`."""
-        ...
-
-    async def watch(self, name: str) -> object:
-        """Asks for presence."""
-        ...
-
-    def open_ticket(self, signed: bytes) -> Ticket:
-        """Raises `BadTicket`."""
-        ...
 
 
 class Line:
@@ -96,15 +78,10 @@ class Line:
         self._mailbox: Mailbox | None = None
         self._book = book
         self._tell = tell
-        self._endpoint = UdpEndpoint(identity, self._channel_event)
+        self._network = Network(identity, book, self)
         self._tells_read = tells_read
         self._core = LineCore(identity.fingerprint, tells_read=tells_read)
-        self._channels: dict[LineId, Channel] = {}
-        self._ids: dict[Channel, LineId] = {}
-        self._calls: dict[Channel, str] = {}
-        self._failures: dict[NameKey, str] = {}
         self._early: deque[Introduction] = deque(maxlen=MAX_EARLY)
-        self._numbers = count(1)
         self._happenings = Happenings(self)
         self._waiting = Waiting()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -122,21 +99,19 @@ class Line:
     @property
     def port(self) -> int:
         """The UDP port of this shell."""
-        return self._endpoint.port
+        return self._network.endpoint.port
 
     def path(self, name: str) -> tuple[str, int] | None:
         """Where the other side of an open line is."""
-        line = self._core.line_of(name)
-        address = self._endpoint.address(self._channels[line]) if line in self._channels else None
-        return (plain_host(address[0]), address[1]) if address else None
+        return self._network.path(self._core.line_of(name))
 
     async def bind(self, port: int) -> None:
         """Opens the socket, so that its endpoint can be published. Raises OSError where the port is taken."""
-        await self._endpoint.start(port)
+        await self._network.endpoint.start(port)
 
     def last_failure(self, name: str) -> str | None:
         """Why the last attempt to reach somebody failed; None where there was none since the last line."""
-        return self._failures.get(name_key(name))
+        return self._network.last_failure(name)
 
     def trace(self, *, on: bool) -> None:
         """Tells every datagram as an event, or no more."""
@@ -144,7 +119,7 @@ class Line:
         def seen(outgoing: bool, address: tuple[str, int], datagram: bytes) -> None:
             self._tell(DatagramSeen(outgoing, plain_host(address[0]), address[1], describe(datagram)))
 
-        self._endpoint.tracer = seen if on else None
+        self._network.endpoint.tracer = seen if on else None
 
     async def start(self, mailbox: Mailbox) -> None:
         """Takes up what the mailbox has, and whoever was introduced meanwhile."""
@@ -161,6 +136,7 @@ class Line:
         self._mailbox = mailbox
         self._spawn(self._happenings.run(), "line")
         self._spawn(self._tick(), "line-clock")
+        self._spawn(self._network.stand(lambda: self._core.accepted()), "line-contacts")
         for introduction in self._early:
             self.introduced(introduction)
         self._early.clear()
@@ -170,7 +146,7 @@ class Line:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._endpoint.stop()
+        self._network.endpoint.stop()
         self._waiting.cancel()
 
     # --- what the user does -----------------------------------------------------------------------------
@@ -243,13 +219,21 @@ class Line:
             self._early.append(introduction)
             return
         try:
-            ticket = self._book.open_ticket(introduction.ticket)
+            self._network.announce(introduction, self._core.may_call)
         except BadTicket as error:
             log.warning("event=bad_introduction caller=%r reason=%r", introduction.name, str(error))
-            return
-        ours = ticket.callee_fingerprint == self._identity.fingerprint
-        if ours and self._core.may_call(ticket.caller):
-            self._endpoint.invite(Admission.by_ticket(ticket, introduction.ticket))
+
+    def book_lost(self) -> None:
+        """The phone book is away; contacts are called by what is known of them."""
+        self._happenings.put(lambda: self._core.book_lost(monotonic()))
+
+    def book_back(self) -> None:
+        """The phone book is back."""
+        self._happenings.put(lambda: self._core.book_back(monotonic()))
+
+    def keep_quiet(self, *, quiet: bool) -> None:
+        """Whether contacts who call without a ticket get no answer, because this user is hidden."""
+        self._network.keep_quiet(quiet=quiet)
 
     def presence(self, name: str, *, online: bool) -> None:
         """Somebody came or went."""
@@ -268,6 +252,9 @@ class Line:
         match keep:
             case KeepIncoming(message, line):
                 return self._core.incoming_kept(message, answer, line)
+            case KeepContact():
+                self._network.contacts_changed()
+                return []
             case KeepRead(peer):
                 return self._core.read(peer, answer)
             case KeepSeen(peer):
@@ -297,15 +284,11 @@ class Line:
         """Sends, dials, tells."""
         match act:
             case SendFrames(line, frames):
-                if line in self._channels:
-                    self._endpoint.send(self._channels[line], frames)
+                self._network.send(line, frames)
             case Dial(peer, name):
-                self._spawn(self._dial(peer, name), f"dial-{peer}")
+                self._spawn(self._dial(name), f"dial-{peer}")
             case HangUp(line, code):
-                channel = self._channels.pop(line, None)
-                if channel is not None:
-                    self._ids.pop(channel, None)
-                    self._endpoint.close(channel, code)
+                self._network.hang_up(line, code)
             case Waits(peer):
                 self._waiting.give_up(peer, offline=True)
             case WatchPresence(name):
@@ -323,70 +306,58 @@ class Line:
                 return  # whoever waits for it tells it
         self._tell(event)
 
-    # --- the network ------------------------------------------------------------------------------------
+    # --- Listener (shell.line.network) ------------------------------------------------------------------
 
-    def _channel_event(self, channel: Channel, event: ChannelEvent) -> None:
-        match event:
-            case Opened(peer, key):
-                line = next(self._numbers)
-                self._channels[line], self._ids[channel] = channel, line
-                self._calls.pop(channel, None)
-                self._failures.pop(name_key(peer), None)
-                self._happenings.put(
-                    lambda: self._core.line_opened(line, peer, key, calling=channel.calling, now=monotonic())
-                )
-            case Arrived() if self._happenings.full:
-                # Without receipts the writer sends it again on the next line.
-                self._endpoint.close(channel, LineClose.TOO_MANY)
-                self._channel_closed(channel, LineClose.TOO_MANY, "It brought more than the disk takes.")
-            case Arrived(frame):
-                line = self._ids.get(channel, 0)
-                self._happenings.put(lambda: self._core.received(line, frame, monotonic()))
-            case Closed(code, reason):
-                log.info("event=line_closed peer=%r code=%s reason=%r", channel.peer, code, reason)
-                self._channel_closed(channel, code, reason)
-            case _:
-                assert_never(event)
+    @property
+    def full(self) -> bool:
+        """Whether others bring more than this disk can take."""
+        return self._happenings.full
 
-    def _channel_closed(self, channel: Channel, code: LineClose | None, reason: str) -> None:
-        line = self._ids.pop(channel, None)
-        callee = self._calls.pop(channel, None)
-        if line is not None:
-            self._channels.pop(line, None)
-            self._happenings.put(lambda: self._core.line_closed(line, code, monotonic()))
-        elif callee is not None:
-            self._failed(callee, reason or "The line was closed while it came up.", offline=False)
+    def line_opened(
+        self, line: LineId, opened: Opened, endpoints: tuple[Endpoint, ...], *, calling: bool
+    ) -> None:
+        """A proven line is there; the other side can be reached at these endpoints."""
+        self._happenings.put(
+            lambda: self._core.line_opened(
+                line,
+                opened.peer,
+                opened.fingerprint,
+                calling=calling,
+                now=monotonic(),
+                certificate=opened.certificate,
+                endpoints=endpoints,
+            )
+        )
 
-    async def _dial(self, peer: NameKey, name: str) -> None:
-        try:
-            introduction = await self._book.introduce(name)
-            ticket = self._book.open_ticket(introduction.ticket)
-            key = Fingerprint(introduction.fingerprint)
-            allowed = False
+    def line_closed(self, line: LineId, code: LineClose | None) -> None:
+        """A line is gone."""
+        self._happenings.put(lambda: self._core.line_closed(line, code, monotonic()))
+
+    def arrived(self, line: LineId, frame: LineFrame) -> None:
+        """A frame came on a line."""
+        self._happenings.put(lambda: self._core.received(line, frame, monotonic()))
+
+    def dial_failed(self, name: str, reason: str, *, offline: bool) -> None:
+        """No line to somebody came up."""
+        if not offline:
+            self._waiting.give_up(name_key(name), offline=False)
+        self._happenings.put(lambda: self._core.dial_failed(name, reason, monotonic(), offline=offline))
+
+    # --- tasks ------------------------------------------------------------------------------------------
+
+    async def _dial(self, name: str) -> None:
+        async def allowed(key: Fingerprint) -> bool:
+            may = False
 
             def decide() -> list[Effect]:
-                nonlocal allowed
-                allowed, effects = self._core.may_dial(name, key)
+                nonlocal may
+                may, effects = self._core.may_dial(name, key)
                 return effects
 
             await self._happenings.perform(decide)
-            if not allowed:
-                self._failed(name, f"{name}'s key changed.", offline=False)
-                return
-            admission = Admission.by_ticket(ticket, introduction.ticket)
-            channel = await self._endpoint.call(admission, introduction.endpoints)
-            self._calls[channel] = name
-        except Refused as error:
-            self._failed(name, str(error), offline=error.code == ErrorCode.UNAVAILABLE)
-        except (NotConnected, NotLoggedIn, Unreachable, WireError, MailboxFailed) as error:
-            self._failed(name, str(error), offline=False)
+            return may
 
-    def _failed(self, name: str, reason: str, *, offline: bool) -> None:
-        log.info("event=dial_failed peer=%r offline=%s reason=%r", name, offline, reason)
-        if not offline:
-            self._failures[name_key(name)] = reason
-            self._waiting.give_up(name_key(name), offline=False)
-        self._happenings.put(lambda: self._core.dial_failed(name, reason, monotonic(), offline=offline))
+        await self._network.dial(name, self._core.contact(name), allowed)
 
     async def _watch(self, name: str) -> None:
         try:
@@ -401,8 +372,7 @@ class Line:
             self._happenings.put(lambda: self._core.tick(monotonic()))
             if monotonic() >= next_ping:
                 next_ping = monotonic() + KEEPALIVE
-                for channel in list(self._ids):
-                    self._endpoint.keep_alive(channel)
+                self._network.keep_alive()
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

@@ -7,6 +7,7 @@ import msgspec
 
 from wire.certificates import Fingerprint
 from wire.frames import Verdict
+from wire.messages import Endpoint
 from wire.names import NameKey
 
 MessageId = NewType("MessageId", bytes)
@@ -96,6 +97,10 @@ class Contact(msgspec.Struct, frozen=True):
     """A changed key that was not accepted."""
     read: MessageId | None = None
     """Their message up to which they are told that this user has read; None while nothing was told."""
+    certificate: bytes | None = None
+    """Of the pinned key (DER), known since the first line."""
+    endpoints: tuple[Endpoint, ...] = ()
+    """Where they were when a line came up last."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):

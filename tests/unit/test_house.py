@@ -19,6 +19,7 @@ PURE = {
     "server/effects.py",
     "shell/line/core.py",
     "shell/line/invitations.py",
+    "shell/line/knocks.py",
     "shell/line/consent.py",
     "shell/line/delivery.py",
     "shell/line/outbox.py",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from shell.errors import NotConnected
 from shell.events import Event
 from shell.line.line import Line
 from shell.mailbox import Mailbox
@@ -60,12 +61,13 @@ class Town:
         self.key = Ed25519PrivateKey.generate()
         self.people: dict[str, Person] = {}
         self._tickets = 0
+        self.book_away = False
 
     async def enter(self, person: Person) -> Person:
         await person.line.bind(0)
         await person.line.start(person.mailbox)
         self.people[name_key(person.name)] = person
-        for other in self.people.values():
+        for other in () if self.book_away else self.people.values():
             other.line.presence(person.name, online=True)
         return person
 
@@ -73,8 +75,13 @@ class Town:
         self.people.pop(name_key(person.name), None)
         await person.line.stop()
         person.mailbox.close()
-        for other in self.people.values():
+        for other in () if self.book_away else self.people.values():
             other.line.presence(person.name, online=False)
+
+    def lose_book(self) -> None:
+        self.book_away = True
+        for person in self.people.values():
+            person.line.book_lost()
 
     def introduce(self, caller: Person, callee: Person) -> Introduction:
         self._tickets += 1
@@ -104,6 +111,8 @@ class Desk:
         self._person = person
 
     async def introduce(self, name: str) -> Introduction:
+        if self._town.book_away:
+            raise NotConnected("The phone book is away.")
         callee = self._town.people.get(name_key(name))
         if callee is None:
             raise Refused(ErrorCode.UNAVAILABLE, f"{name} is offline.")
@@ -111,6 +120,9 @@ class Desk:
 
     async def watch(self, name: str) -> None:
         pass
+
+    def now(self) -> float:
+        return time.time()
 
     def open_ticket(self, signed: bytes) -> Ticket:
         key = self._town.key.public_key().public_bytes_raw()

@@ -21,6 +21,7 @@ from shell.line.effects import (
 from shell.line.model import Consent, Contact, Incoming, Kept, MessageId, Outgoing, State
 from wire.certificates import Fingerprint
 from wire.frames import LineClose, Read, Receipt, Text, Verdict
+from wire.messages import Endpoint
 from wire.names import NameKey
 
 OWN, BOB, EVE = Fingerprint(b"o" * 32), Fingerprint(b"b" * 32), Fingerprint(b"e" * 32)
@@ -190,6 +191,57 @@ def test_reading_is_told_only_where_the_user_wants_it_and_again_on_each_line() -
         assert (SendFrames(2, (Read(ID),)) in opened(core, 2)) is tells
         core.block("bob")
         assert SendFrames(3, (Read(ID),)) not in opened(core, 3)
+
+
+def test_without_the_phone_book_everybody_for_whom_something_waits_is_called() -> None:
+    core = LineCore(OWN)
+    core.write("bob", message(), 0.0)
+    core.dial_failed("bob", "", 1.0, offline=True)
+    assert core.tick(2.0) == [Waits(KEY)]
+    assert core.book_lost(3.0) == [Dial(KEY, "bob")]
+    assert core.dial_failed("bob", "no answer", 4.0, offline=False) == [], "nobody has just written"
+    assert core.book_back(5.0) == [Dial(KEY, "bob")]
+
+
+def test_a_talk_that_went_on_without_the_phone_book_is_not_disturbed_when_it_is_back() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
+    core.presence("bob", online=True, now=0.0)
+    opened(core, 1, now=0.0)
+    core.book_lost(1.0)
+    core.book_back(2.0)
+    for online in (False, True):  # Bob's shell comes back a moment after this one
+        assert core.presence("bob", online=online, now=3.0) == []
+    assert core.line_of("bob") == 1
+    core.presence("bob", online=False, now=100.0)
+    assert HangUp(1, LineClose.REPLACED) in core.presence("bob", online=True, now=101.0)
+
+
+def test_what_a_line_shows_is_kept_of_a_contact_and_a_new_key_forgets_the_old_certificate() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
+    there = (Endpoint("192.0.2.7", 7001),)
+    (keep,) = core.line_opened(
+        1, "bob", BOB, calling=True, now=0.0, certificate=b"certificate", endpoints=there
+    )
+    assert isinstance(keep, KeepContact)
+    assert (keep.contact.pinned, keep.contact.certificate, keep.contact.endpoints) == (
+        BOB,
+        b"certificate",
+        there,
+    )
+    core.line_closed(1, None, 1.0)
+    again = core.line_opened(
+        2, "bob", BOB, calling=False, now=2.0, certificate=b"certificate", endpoints=there
+    )
+    assert again == []
+    core.may_dial("bob", EVE)
+    (keep, *_) = core.accept_key("bob", 3.0)
+    assert isinstance(keep, KeepContact)
+    assert (keep.contact.pinned, keep.contact.certificate) == (EVE, None)
+
+
+def test_somebody_who_is_blocked_meets_the_same_end_of_line_as_of_somebody_who_leaves() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.BLOCKED)])
+    assert opened(core) == [HangUp(1, LineClose.DONE)]
 
 
 def test_retries_grow_slower_and_are_told_once() -> None:

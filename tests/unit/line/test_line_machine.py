@@ -261,6 +261,16 @@ class LineMachine(RuleBasedStateMachine):
         side = self.sides[name]
         self.carry_out(side, side.core.presence(side.other, online=online, now=self.now))
 
+    @rule(name=names)
+    def lose_the_phone_book(self, name: str) -> None:
+        side = self.sides[name]
+        self.carry_out(side, side.core.book_lost(self.now))
+
+    @rule(name=names)
+    def have_the_phone_book_back(self, name: str) -> None:
+        side = self.sides[name]
+        self.carry_out(side, side.core.book_back(self.now))
+
     # --- what must hold ---------------------------------------------------------------------------------
 
     @invariant()

@@ -1,0 +1,182 @@
+"""The lines of one shell on its socket, by number: calls out and in, frames both ways. What they mean is the
+core's business; this only carries.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import count
+from typing import Protocol, assert_never
+
+from shell.errors import MailboxFailed, NotConnected, NotLoggedIn
+from shell.line.addresses import plain_host
+from shell.line.calls import Calls, Introducer
+from shell.line.channel import Arrived, Channel, ChannelEvent, Closed, LineFrame, Opened
+from shell.line.effects import LineId
+from shell.line.endpoint import UdpEndpoint
+from shell.line.errors import Unreachable
+from shell.line.knocks import PERIOD
+from shell.line.model import Contact
+from wire.certificates import Fingerprint, Identity
+from wire.errors import ErrorCode, Refused, WireError
+from wire.frames import Frame, LineClose
+from wire.limits import MAX_ENDPOINTS
+from wire.messages import Endpoint, Introduction
+from wire.names import NameKey, name_key
+
+log = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Who is told what happens on the lines."""
+
+    @property
+    def full(self) -> bool:
+        """Whether no more can be taken now."""
+        ...
+
+    def line_opened(
+        self, line: LineId, opened: Opened, endpoints: tuple[Endpoint, ...], *, calling: bool
+    ) -> None:
+        """A proven line is there; the other side can be reached at these endpoints."""
+        ...
+
+    def line_closed(self, line: LineId, code: LineClose | None) -> None:
+        """A line is gone."""
+        ...
+
+    def arrived(self, line: LineId, frame: LineFrame) -> None:
+        """A frame came on a line."""
+        ...
+
+    def dial_failed(self, name: str, reason: str, *, offline: bool) -> None:
+        """No line to somebody came up."""
+        ...
+
+
+class Network:
+    """All methods are called on the event loop's thread."""
+
+    def __init__(self, identity: Identity, book: Introducer, listener: Listener) -> None:
+        self._own = identity.fingerprint
+        self._listener = listener
+        self.endpoint = UdpEndpoint(identity, self._channel_event)
+        self._calls = Calls(identity, book, self.endpoint)
+        self._channels: dict[LineId, Channel] = {}
+        self._ids: dict[Channel, LineId] = {}
+        self._dialed: dict[Channel, str] = {}
+        self._failures: dict[NameKey, str] = {}
+        self._numbers = count(1)
+        self._contacts_changed = asyncio.Event()
+
+    def path(self, line: LineId | None) -> tuple[str, int] | None:
+        """Where the other side of an open line is."""
+        channel = self._channels.get(line) if line is not None else None
+        address = self.endpoint.address(channel) if channel is not None else None
+        return (plain_host(address[0]), address[1]) if address else None
+
+    def last_failure(self, name: str) -> str | None:
+        """Why the last attempt to reach somebody failed; None where there was none since the last line."""
+        return self._failures.get(name_key(name))
+
+    def send(self, line: LineId, frames: Iterable[Frame]) -> None:
+        """Sends frames, if the line is still there."""
+        if line in self._channels:
+            self.endpoint.send(self._channels[line], frames)
+
+    def hang_up(self, line: LineId, code: LineClose) -> None:
+        """Ends a line; nobody here is told."""
+        channel = self._channels.pop(line, None)
+        if channel is not None:
+            self._ids.pop(channel, None)
+            self.endpoint.close(channel, code)
+
+    def keep_alive(self) -> None:
+        """Sends a PING on every open line."""
+        for channel in list(self._ids):
+            self.endpoint.keep_alive(channel)
+
+    # --- calls ------------------------------------------------------------------------------------------
+
+    def announce(self, introduction: Introduction, may_call: Callable[[str], bool]) -> None:
+        """Lets somebody knock whom the phone book introduced. Raises `BadTicket`."""
+        admission = self._calls.announced(introduction)
+        if admission.callee_fingerprint == self._own and may_call(admission.caller):
+            self.endpoint.invite(admission)
+
+    def keep_quiet(self, *, quiet: bool) -> None:
+        """Whether contacts who call without a ticket get no answer."""
+        self._calls.keep_quiet(quiet=quiet)
+        self._contacts_changed.set()
+
+    def contacts_changed(self) -> None:
+        """What is known of people is not what it was."""
+        self._contacts_changed.set()
+
+    async def stand(self, contacts: Callable[[], list[Contact]]) -> None:
+        """Keeps what contacts may knock with up to date with what is known of them, and with the time."""
+        while True:
+            self._contacts_changed.clear()
+            await self._calls.stand(contacts())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PERIOD):
+                    await self._contacts_changed.wait()
+
+    async def dial(
+        self, name: str, contact: Contact | None, allowed: Callable[[Fingerprint], Awaitable[bool]]
+    ) -> None:
+        """Calls somebody, if their key is `allowed`; what comes of it is told to the listener."""
+        try:
+            admission, endpoints = await self._calls.way_to(name, contact)
+            if not await allowed(admission.callee_fingerprint):
+                self._failed(name, f"{name}'s key changed.", offline=False)
+                return
+            self._dialed[await self.endpoint.call(admission, endpoints)] = name
+        except Refused as error:
+            self._failed(name, str(error), offline=error.code == ErrorCode.UNAVAILABLE)
+        except (NotConnected, NotLoggedIn, Unreachable, WireError, MailboxFailed) as error:
+            self._failed(name, str(error), offline=False)
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _failed(self, name: str, reason: str, *, offline: bool) -> None:
+        log.info("event=dial_failed peer=%r offline=%s reason=%r", name, offline, reason)
+        if not offline:
+            self._failures[name_key(name)] = reason
+        self._listener.dial_failed(name, reason, offline=offline)
+
+    def _channel_event(self, channel: Channel, event: ChannelEvent) -> None:
+        match event:
+            case Opened():
+                self._opened(channel, event)
+            case Arrived() if self._listener.full:
+                # Without receipts the writer sends it again on the next line.
+                self.endpoint.close(channel, LineClose.TOO_MANY)
+                self._closed(channel, LineClose.TOO_MANY, "It brought more than the disk takes.")
+            case Arrived(frame):
+                self._listener.arrived(self._ids.get(channel, 0), frame)
+            case Closed(code, reason):
+                log.info("event=line_closed peer=%r code=%s reason=%r", channel.peer, code, reason)
+                self._closed(channel, code, reason)
+            case _:
+                assert_never(event)
+
+    def _opened(self, channel: Channel, opened: Opened) -> None:
+        line = next(self._numbers)
+        self._channels[line], self._ids[channel] = channel, line
+        self._dialed.pop(channel, None)
+        self._failures.pop(name_key(opened.peer), None)
+        path = self.path(line)
+        here = (Endpoint(*path),) if path else ()
+        endpoints = tuple(dict.fromkeys((*here, *self._calls.endpoints(opened.knock_id))))
+        self._listener.line_opened(line, opened, endpoints[:MAX_ENDPOINTS], calling=channel.calling)
+
+    def _closed(self, channel: Channel, code: LineClose | None, reason: str) -> None:
+        line = self._ids.pop(channel, None)
+        callee = self._dialed.pop(channel, None)
+        if line is not None:
+            self._channels.pop(line, None)
+            self._listener.line_closed(line, code)
+        elif callee is not None:
+            self._failed(callee, reason or "The line was closed while it came up.", offline=False)
