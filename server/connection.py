@@ -6,6 +6,8 @@ ones back; when too many wait, the connection is not read.
 
 import asyncio
 import logging
+import socket
+import struct
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
@@ -19,6 +21,8 @@ from wire.rpc import BadRequest, RequestId, decode_request, encode_error, encode
 
 log = logging.getLogger(__name__)
 
+END_PATIENCE = 2.0  # seconds for a client to read the last words of a connection that is ended
+NO_LINGER = struct.pack("ii", 1, 0)  # SO_LINGER: a reset instead of a queue that nobody reads
 MAX_PENDING = 64  # requests that wait for an earlier one; beyond, the connection is not read
 _ENDS_CONNECTION = frozenset({ErrorCode.PARSE_ERROR, ErrorCode.INVALID_REQUEST, ErrorCode.VERSION_MISMATCH})
 
@@ -43,6 +47,7 @@ class Connection(asyncio.Protocol):
         "client",
         "connected_at",
         "heard_at",
+        "partial_at",
     )
 
     def __init__(
@@ -67,6 +72,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.client = Client("")
         self.connected_at = self.heard_at = 0.0
+        self.partial_at = 0.0
+        """Since when the beginning of a line waits for its end; 0 where none does."""
 
     @property
     def lost(self) -> bool:
@@ -88,8 +95,11 @@ class Connection(asyncio.Protocol):
         self._end()
 
     def abort(self) -> None:
-        """Ends the connection at once."""
+        """Ends the connection at once; what was not sent is not kept for it by the system either."""
         if self._transport is not None:
+            sock = self._transport.get_extra_info("socket")
+            if sock is not None and sock.fileno() >= 0:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
             self._transport.abort()
 
     # --- asyncio.Protocol -------------------------------------------------------------------------------
@@ -97,8 +107,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """TLS is up."""
         self._transport = cast(asyncio.Transport, transport)
-        host = str(transport.get_extra_info("peername")[0])
-        self.client.address = host.removeprefix("::ffff:")
         self.connected_at = self.heard_at = asyncio.get_running_loop().time()
 
     def data_received(self, data: bytes) -> None:
@@ -107,10 +115,16 @@ class Connection(asyncio.Protocol):
             return
         self.heard_at = asyncio.get_running_loop().time()
         try:
-            self._pending.extend(self._splitter.feed(data))
+            lines = self._splitter.feed(data)
+            self._pending.extend(lines)
         except FrameTooLong as error:
+            self._service.note(self.client, "bad-request", str(error))
             self.refuse(BadRequest(ErrorCode.INVALID_REQUEST, str(error), None))
             return
+        if not self._splitter.partial:
+            self.partial_at = 0.0
+        elif lines or not self.partial_at:
+            self.partial_at = self.heard_at
         if not self._busy:
             self._work()
         elif len(self._pending) > MAX_PENDING and self._transport is not None and not self._paused:
@@ -120,6 +134,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client or the network ended it."""
         self._closing = True
+        self._transport = None
         self._on_lost(self)
 
     # --- inside -----------------------------------------------------------------------------------------
@@ -152,6 +167,7 @@ class Connection(asyncio.Protocol):
     def _refused(self, request_id: RequestId | None, error: Refused, replies: list[bytes]) -> None:
         replies.append(encode_error(request_id, error))
         if error.code in _ENDS_CONNECTION:
+            self._service.note(self.client, "bad-request", str(error))
             self._write(b"".join(replies))
             replies.clear()
             self._end()
@@ -180,13 +196,16 @@ class Connection(asyncio.Protocol):
         if transport is None or self.lost:
             return
         transport.write(data)
-        if transport.get_write_buffer_size() > self._send_buffer:
-            # A client that does not read is cut, not buffered; it cannot be told over a full pipe.
-            log.info("event=too_slow address=%s", self.client.address)
-            transport.abort()
+        if transport.get_write_buffer_size() > self._send_buffer and not self._closing:
+            # A client that does not read is cut, not buffered; should it read on, it finds out why.
+            self._service.note(self.client, "too-slow")
+            self._closing = True
+            transport.write(encode_push(Closing(CloseReason.TOO_SLOW, "You did not read what was sent.")))
+            self._end()
 
     def _end(self) -> None:
         self._closing = True
         self._pending.clear()
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
+            asyncio.get_running_loop().call_later(END_PATIENCE, self.abort)

@@ -267,7 +267,8 @@ class AdminConsole(ConsoleApp):
 
     def _happened(self, event: Happened) -> None:
         if self.watching:
-            detail = f" ({safe(event.detail)})" if event.detail else ""
+            details = ", ".join(safe(detail) for detail in (event.detail, event.address) if detail)
+            detail = f" ({details})" if details else ""
             moment = datetime.fromtimestamp(event.when).astimezone()
             line = (f"{moment:%H:%M:%S} ", QUIET), f"{event.what}: {safe(event.name)}{detail}"
             self.announce(Text.assemble(*line))

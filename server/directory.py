@@ -54,19 +54,15 @@ class Session:
     endpoints: tuple[Endpoint, ...] = ()
     watching: set[NameKey] = field(default_factory=set)
     introduced: set[NameKey] = field(default_factory=set)
-    introduction_credit: float = 0.0
-    credit_at: float = 0.0
 
 
 class Directory:
     """Who is there."""
 
-    def __init__(
-        self, sign: Callable[[Ticket], bytes], *, open_addresses: bool, introductions_per_minute: int
-    ) -> None:
+    def __init__(self, sign: Callable[[Ticket], bytes], *, open_addresses: bool) -> None:
         self._sign = sign
-        self._open_addresses = open_addresses
-        self._introductions = introductions_per_minute
+        self.open_addresses = open_addresses
+        """Whether every member sees where somebody can be reached."""
         self._sessions: dict[SessionId, Session] = {}
         self._by_key: dict[NameKey, Session] = {}
         self._watchers: dict[NameKey, set[SessionId]] = {}
@@ -118,7 +114,7 @@ class Directory:
         """What `whois` tells; the account must come from the store unless `visible` gave it."""
         status = self.status_for(asker.account.key, account.key)
         session = self._by_key.get(account.key) if status is not Status.OFFLINE else None
-        known = self._open_addresses or account.key in asker.introduced or account.key == asker.account.key
+        known = self.open_addresses or account.key in asker.introduced or account.key == asker.account.key
         endpoints = session.endpoints if session else ()
         return Profile(
             account.name,
@@ -136,7 +132,6 @@ class Directory:
     ) -> tuple[SessionId, list[Effect]]:
         """Begins a session; an older one of the account ends."""
         session = Session(SessionId(next(self._numbers)), account, address, now, now, endpoints)
-        session.introduction_credit, session.credit_at = float(self._introductions), now
         effects: list[Effect] = []
         old = self._by_key.get(account.key)
         if old is not None:
@@ -150,7 +145,7 @@ class Directory:
             self._sessions[session.id] = self._by_key[account.key] = session
 
         effects += self._changing(account.key, change)
-        return session.id, [*effects, Happened(now, "login", account.name, address)]
+        return session.id, [*effects, Happened(now, "login", account.name, address=address)]
 
     def close(self, session_id: SessionId, now: float, why: str) -> list[Effect]:
         """A session is over: logged out, closed, or vanished."""
@@ -225,7 +220,6 @@ class Directory:
 
         Somebody who is not visible is refused in the same words as somebody who is not there.
         """
-        self._spend_credit(caller, now)
         callee = self._by_key.get(account.key)
         if callee is None or self.status_for(caller.account.key, account.key) is Status.OFFLINE:
             raise Refused(ErrorCode.UNAVAILABLE, f"{account.name} is offline.")
@@ -275,18 +269,3 @@ class Directory:
             watchers.discard(session_id)
             if not watchers:
                 del self._watchers[key]
-
-    def _spend_credit(self, session: Session, now: float) -> None:
-        """A token bucket that fills by the minute."""
-        rate = self._introductions / 60
-        credit = min(self._introductions, session.introduction_credit + (now - session.credit_at) * rate)
-        session.credit_at = now
-        session.introduction_credit = credit
-        if credit < 1:
-            wait = (1 - credit) / rate
-            raise Refused(
-                ErrorCode.RATE_LIMITED,
-                f"You asked for too many introductions; try again in {wait:.0f} s.",
-                retry_after=wait,
-            )
-        session.introduction_credit = credit - 1

@@ -47,6 +47,8 @@ class Happened(msgspec.Struct, frozen=True):
     """A word such as `login`, `logout`, `signup`, `login-failed`, `kick`, `introduction`."""
     name: str
     detail: str = ""
+    address: str = ""
+    """The IP address that it came from, where it came from one."""
 
 
 Effect = Push | Close | KeepLastSeen | Happened

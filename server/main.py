@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import logging
 import signal
 import sys
 import threading
@@ -15,6 +14,7 @@ import wire
 if TYPE_CHECKING:
     from server.announcer import Announcer
     from server.embedded import EmbeddedPhoneBook
+    from server.settings import ServerSettings
 
 EXIT_USER, EXIT_USAGE, EXIT_NETWORK = 1, 2, 3
 
@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import msgspec
 
     from server.errors import PortTaken, ServerError
-    from server.settings import data_folder, load
+    from server.logs import start_log
+    from server.settings import load
 
     try:
         settings = load(options.settings)
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = msgspec.structs.replace(settings, **changes)
         if options.no_announce:
             settings = msgspec.structs.replace(settings, announce=False)
-        _log_to(None if options.headless else data_folder(settings) / "server.log", settings.log_level)
+        start_log(settings, _log_file(settings, headless=options.headless))
         from server.embedded import EmbeddedPhoneBook
 
         book = EmbeddedPhoneBook(settings)
@@ -69,17 +70,13 @@ def _serve(stop: Callable[[], None]) -> int:
     return 0
 
 
-def _log_to(file: Path | None, level: str) -> None:
-    """One event a line, key=value: to stderr for a service, into the data folder beside a console."""
-    handler: logging.Handler = logging.StreamHandler()
-    if file is not None:
-        try:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handler = logging.FileHandler(file, encoding="utf-8")
-        except OSError:
-            handler = logging.NullHandler()  # the data folder is judged, with its reason, right after this
-    handler.setFormatter(logging.Formatter("%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"))
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+def _log_file(settings: "ServerSettings", *, headless: bool) -> Path | None:
+    """Standard error (None) for a service, a file in the data folder beside a console, or what is set."""
+    from server.settings import data_folder
+
+    if settings.log_file:
+        return Path(settings.log_file).expanduser()
+    return None if headless else data_folder(settings) / "server.log"
 
 
 def _parser() -> argparse.ArgumentParser:

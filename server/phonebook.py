@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import socket
+import secrets
 import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from server.acceptor import Acceptor
 from server.accounts import AccountId, SqliteAccounts
 from server.connection import Connection
 from server.datafolder import DataFolder
@@ -22,6 +23,7 @@ from server.listener import listening_socket, tls_context, usable_address
 from server.passwords import Passwords
 from server.service import Service
 from server.settings import ServerSettings, data_folder, listen_address
+from server.throttles import Throttles
 from server.tokens import TokenMint
 from wire.certificates import Fingerprint, fingerprint
 from wire.errors import ErrorCode, Refused
@@ -30,9 +32,28 @@ from wire.tickets import Ticket, sign_ticket
 
 log = logging.getLogger(__name__)
 
-SWEEP = 5.0  # seconds between looks for clients that are silent or do not log in
+SWEEP, SWEEPS = (
+    5.0,
+    4,
+)  # seconds between looks for silent and slow clients, and looks in the shortest patience
 FLUSH_PATIENCE = 2.0  # seconds at the end for clients to read why it ends
 KIB = 1024
+OFFENCES = frozenset(
+    {
+        "login-failed",
+        "login-throttled",
+        "passwd-failed",
+        "signup-throttled",
+        "requests-throttled",
+        "bad-request",
+        "too-slow",
+        "handshake-failed",
+        "connection-displaced",
+        "connection-refused-address",
+        "connection-refused-unproven",
+    }
+)
+"""What an address does that may be worth a ban; `connection-refused-full` is nobody's fault."""
 
 
 class PhoneBookServer:
@@ -51,49 +72,55 @@ class PhoneBookServer:
         self.directory = Directory(
             self._sign,
             open_addresses=settings.addresses == "members",
-            introductions_per_minute=settings.introductions_per_minute,
         )
         self.passwords = Passwords(settings)
+        self.throttles = Throttles(settings, salt=secrets.token_bytes(16))
         self.service = Service(
             settings,
             self.directory,
             self.accounts,
             self.passwords,
             TokenMint(self._folder.token_secret),
+            self.throttles,
             ticket_key=self._folder.ticket_key.public_key().public_bytes_raw(),
             perform=self.perform,
         )
-        self.connections: set[Connection] = set()
         self.counts: dict[str, int] = {}
         """How often each kind of event happened since the start."""
         self.watchers: set[Callable[[Happened], None]] = set()
         self.address = ("", 0)
         self._bound: dict[SessionId, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._nobody_left = asyncio.Event()
-        self._nobody_left.set()
-        self._server: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
 
     async def start(self) -> None:
         """Listens. Raises `PortTaken`."""
         host, port = listen_address(self.settings.listen)
         bound = listening_socket(host, port)
         self.address = usable_address(bound), bound.getsockname()[1]
-        self._server = await self._accept(bound)
+        self._acceptor = Acceptor(
+            bound,
+            self._tls,
+            self.settings,
+            make=self._new_connection,
+            on_refused=self._refused,
+            spawn=self._task,
+        )
         self._sweeper = asyncio.create_task(self._sweep(), name="sweep")
         log.info("event=listening address=%s port=%d", *self.address)
 
     async def stop(self, text: str = "") -> None:
         """Tells everybody, lets them read it, and closes everything."""
-        if self._server is not None:
-            self._server.close()
+        if self._acceptor is not None:
+            self._acceptor.stop()
         for connection in list(self.connections):
             if connection.client.session_id is None:
                 connection.abort()
         self.perform(self.directory.close_all(CloseReason.SHUTDOWN, text))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FLUSH_PATIENCE):
-                await self._nobody_left.wait()
+        if self._acceptor is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_PATIENCE):
+                    await self._acceptor.empty()
         for connection in list(self.connections):
             connection.abort()
         self._sweeper.cancel()
@@ -107,6 +134,11 @@ class PhoneBookServer:
         self.passwords.close()
         self.accounts.close()
         self._folder.close()
+
+    @property
+    def connections(self) -> set[Connection]:
+        """All connections, those included that have not logged in."""
+        return self._acceptor.connections if self._acceptor is not None else set()
 
     @property
     def folder(self) -> Path:
@@ -133,7 +165,7 @@ class PhoneBookServer:
                     self._task(self._keep_last_seen(account_id, when))
                 case Happened(what=what):
                     self.counts[what] = self.counts.get(what, 0) + 1
-                    log.info("event=%s name=%r detail=%r", what, effect.name, effect.detail)
+                    self._log(effect)
                     for watcher in tuple(self.watchers):  # consoles come and go on other threads
                         watcher(effect)
                 case _:
@@ -145,15 +177,7 @@ class PhoneBookServer:
 
     # --- inside -----------------------------------------------------------------------------------------
 
-    async def _accept(self, bound: socket.socket) -> asyncio.Server:
-        return await asyncio.get_running_loop().create_server(
-            self._connected,
-            sock=bound,
-            ssl=self._tls,
-            ssl_handshake_timeout=self.settings.login_seconds,
-        )
-
-    def _load_certificate(self) -> ssl.SSLContext:
+    def _load_certificate(self) -> ssl.SSLContext | None:
         settings = self.settings
         certificate = (
             Path(settings.tls_certificate).expanduser() if settings.tls_certificate else self._folder.tls
@@ -167,22 +191,17 @@ class PhoneBookServer:
     def _sign(self, ticket: Ticket) -> bytes:
         return sign_ticket(ticket, self._folder.ticket_key)
 
-    def _connected(self) -> Connection:
-        connection = Connection(
+    def _new_connection(self) -> Connection:
+        return Connection(
             self.service,
             self._task,
             self.settings.send_buffer_kib * KIB,
             on_session=self._session_begun,
             on_lost=self._disconnected,
         )
-        self.connections.add(connection)
-        self._nobody_left.clear()
-        if len(self.connections) > self.settings.max_connections:
-            full = Refused(
-                ErrorCode.BUSY, "The phone book has no room for more connections.", retry_after=SWEEP
-            )
-            asyncio.get_running_loop().call_soon(connection.refuse, full)
-        return connection
+
+    def _refused(self, what: str, address: str) -> None:
+        self.perform([Happened(time(), what, "", address=address)])
 
     def _session_begun(self, connection: Connection) -> None:
         session = connection.client.session_id
@@ -190,11 +209,12 @@ class PhoneBookServer:
             self._disconnected(connection)
         elif session is not None:
             self._bound[session] = connection
+            if self._acceptor is not None:
+                self._acceptor.proven(connection)
 
     def _disconnected(self, connection: Connection) -> None:
-        self.connections.discard(connection)
-        if not self.connections:
-            self._nobody_left.set()
+        if self._acceptor is not None:
+            self._acceptor.lost(connection)
         session = connection.client.session_id
         if session is not None:
             connection.client.session_id = None
@@ -207,21 +227,33 @@ class PhoneBookServer:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(min(SWEEP, self.settings.silence_seconds / 4))
+            settings = self.settings
+            shortest = min(settings.silence_seconds, settings.login_seconds, settings.line_seconds)
+            await asyncio.sleep(min(SWEEP, shortest / SWEEPS))
             now = asyncio.get_running_loop().time()
             for connection in list(self.connections):
-                if now - connection.heard_at > self.settings.silence_seconds:
-                    connection.abort()
-                elif (
-                    connection.client.session_id is None
-                    and now - connection.connected_at > self.settings.login_seconds
-                ):
-                    connection.refuse(
-                        Refused(
-                            ErrorCode.LOGIN_REQUIRED,
-                            f"Nobody logged in within {self.settings.login_seconds} s.",
-                        )
-                    )
+                if connection.connected_at:  # its handshake is done; until then it has a timeout of its own
+                    self._judge(connection, now)
+
+    def _judge(self, connection: Connection, now: float) -> None:
+        """Ends a connection that is silent, has not logged in, or does not finish its line."""
+        settings = self.settings
+        if now - connection.heard_at > settings.silence_seconds:
+            connection.abort()
+        elif connection.client.session_id is None and now - connection.connected_at > settings.login_seconds:
+            connection.refuse(
+                Refused(ErrorCode.LOGIN_REQUIRED, f"Nobody logged in within {settings.login_seconds} s.")
+            )
+        elif connection.partial_at and now - connection.partial_at > settings.line_seconds:
+            connection.refuse(
+                Refused(ErrorCode.INVALID_REQUEST, f"A line took more than {settings.line_seconds} s.")
+            )
+
+    def _log(self, event: Happened) -> None:
+        """The address comes first, where a name cannot pose as one; `docs/fail2ban/` matches it."""
+        level = logging.WARNING if event.what in OFFENCES else logging.INFO
+        address = event.address or "-"
+        log.log(level, "event=%s address=%s name=%r detail=%r", event.what, address, event.name, event.detail)
 
     def _task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

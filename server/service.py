@@ -5,8 +5,9 @@ before it looks at the next request.
 """
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from time import monotonic, time
 from typing import Any
@@ -18,15 +19,17 @@ from server.effects import Effect, Happened, SessionId
 from server.errors import NameInUse
 from server.passwords import Passwords
 from server.settings import ServerSettings
+from server.throttles import LoginAttempt, Prefix, Throttles
 from server.tokens import TokenMint
 from wire import messages
 from wire.certificates import check_certificate, fingerprint
 from wire.errors import BadName, ErrorCode, Refused
 from wire.limits import PAGE
 from wire.messages import Message, Status, Visibility
-from wire.names import check_name, name_key, skeleton
+from wire.names import NameKey, check_name, name_key, skeleton
 from wire.tickets import TICKET_ID_BYTES
 
+NOWHERE = Prefix("")
 Answer = Message | Coroutine[Any, Any, Message]
 MAX_PAGES = 50  # pages of accounts that one `list` by status may look through
 
@@ -38,8 +41,12 @@ class Client:
     address: str
     """IP address."""
     greeted: bool = False
+    prefix: Prefix = NOWHERE
+    """What the address counts as."""
     version: str = ""
     session_id: SessionId | None = None
+    hasty: bool = False
+    """Whether it sent more requests than it may."""
     credit: float = 0.0
     credit_at: float = 0.0
 
@@ -54,6 +61,7 @@ class Service:
         accounts: AccountStore,
         passwords: Passwords,
         mint: TokenMint,
+        throttles: Throttles,
         *,
         ticket_key: bytes,
         perform: Callable[[list[Effect]], None],
@@ -63,6 +71,7 @@ class Service:
         self._accounts = accounts
         self._passwords = passwords
         self._mint = mint
+        self._throttles = throttles
         self._ticket_key = ticket_key
         self._perform = perform
         self.requests = 0
@@ -104,7 +113,7 @@ class Service:
             case messages.SetVisibility():
                 return self._set_visibility(session, request)
             case messages.Passwd():
-                return self._passwd(session, request)
+                return self._passwd(client, session, request)
             case messages.Logout():
                 return self._logout(client, session)
             case _:
@@ -140,6 +149,8 @@ class Service:
             name = await asyncio.to_thread(_checked_name, request.name)
         except BadName as error:
             raise Refused(ErrorCode.BAD_NAME, str(error)) from None
+        with self._throttled("signup-throttled", request.name, client):
+            self._throttles.signup(client.prefix, monotonic())
         taken = f"The name {name} is taken, or looks like one that is; choose another."
         if await self._accounts.find(name_key(name)) is not None:
             raise Refused(ErrorCode.NAME_TAKEN, taken)
@@ -153,16 +164,16 @@ class Service:
             )
         except NameInUse:
             raise Refused(ErrorCode.NAME_TAKEN, taken) from None
-        self._perform([Happened(now, "signup", account.name, client.address)])
+        self._perform([Happened(now, "signup", account.name, address=client.address)])
         return await self._begin(client, account, request.endpoints)
 
     async def _login(self, client: Client, request: messages.Login) -> Message:
         self._refuse_second_login(client)
         key_fingerprint = _fingerprint(request.certificate)
+        attempt = self._attempt(client, name_key(request.name))
         account = await self._accounts.find(name_key(request.name))
-        right = await self._passwords.verify(account.password_hash if account else None, request.password)
-        if account is None or not right:
-            self._perform([Happened(time(), "login-failed", request.name, client.address)])
+        if not await self._right(attempt, account, request.password) or account is None:
+            self._perform([Happened(time(), "login-failed", request.name, address=client.address)])
             raise Refused(ErrorCode.WRONG_CREDENTIALS, "The name or the password is not right.")
         changes: dict[str, Any] = {"fingerprint": key_fingerprint}
         if self._passwords.outdated(account.password_hash):
@@ -239,6 +250,7 @@ class Service:
             account = await self._stored(request.name)
         if account.key == session.account.key:
             raise Refused(ErrorCode.UNAVAILABLE, "That is you.")
+        self._throttles.introduction(session.account.key, monotonic())
         ticket_id = secrets.token_bytes(TICKET_ID_BYTES)
         introduction, effects = self._directory.introduce(session, account, ticket_id, time())
         self._perform(effects)
@@ -262,14 +274,16 @@ class Service:
         self._perform(self._directory.set_visibility(session, account, now))
         return messages.Done()
 
-    async def _passwd(self, session: Session, request: messages.Passwd) -> Message:
+    async def _passwd(self, client: Client, session: Session, request: messages.Passwd) -> Message:
+        attempt = self._attempt(client, session.account.key)
         account = await self._own(session)
-        if not await self._passwords.verify(account.password_hash, request.old):
+        if not await self._right(attempt, account, request.old):
+            self._perform([Happened(time(), "passwd-failed", account.name, address=client.address)])
             raise Refused(ErrorCode.WRONG_CREDENTIALS, "The old password is not right.")
         password_hash = await self._passwords.hash(request.new)
         account = await self._accounts.update(account.id, new_epoch=True, password_hash=password_hash)
         self._directory.account_changed(account)
-        self._perform([Happened(time(), "passwd", account.name, session.address)])
+        self._perform([Happened(time(), "passwd", account.name, address=client.address)])
         return messages.NewToken(self._mint.make(account.id, account.epoch, time()))
 
     async def _logout(self, client: Client, session: Session) -> Message:
@@ -310,12 +324,46 @@ class Service:
         if client.session_id is not None and self._directory.session(client.session_id) is not None:
             raise Refused(ErrorCode.ALREADY_LOGGED_IN, "This connection is logged in; log out first.")
 
+    def _attempt(self, client: Client, key: NameKey) -> LoginAttempt:
+        """Before a password is looked at: this attempt, or the wait that earlier ones cost."""
+        with self._throttled("login-throttled", key, client):
+            return self._throttles.login(key, client.prefix, monotonic())
+
+    async def _right(self, attempt: LoginAttempt, account: Account | None, password: str) -> bool:
+        """Whether the password is right; without an account it costs the same and is not."""
+        try:
+            right = await self._passwords.verify(account.password_hash if account else None, password)
+        except Refused:
+            self._throttles.abandoned(attempt, monotonic())
+            raise
+        if right:
+            self._throttles.succeeded(attempt, monotonic())
+        return right
+
+    def note(self, client: Client, what: str, detail: str = "") -> None:
+        """Tells the operator of something that a connection did."""
+        session = self._directory.session(client.session_id) if client.session_id is not None else None
+        name = session.account.name if session is not None else ""
+        self._perform([Happened(time(), what, name, detail, client.address)])
+
+    @contextlib.contextmanager
+    def _throttled(self, what: str, name: str, client: Client) -> Iterator[None]:
+        """Tells the operator of somebody who has to wait."""
+        try:
+            yield
+        except Refused:
+            self._perform([Happened(time(), what, name, address=client.address)])
+            raise
+
     def _spend_credit(self, client: Client) -> None:
         """A token bucket of one second's worth of requests."""
         rate, now = self._settings.requests_per_second, monotonic()
         client.credit = min(rate, client.credit + (now - client.credit_at) * rate)
         client.credit_at = now
         if client.credit < 1:
+            if not client.hasty:  # once a connection: it may go on for a long time
+                client.hasty = True
+                self.note(client, "requests-throttled")
             raise Refused(ErrorCode.RATE_LIMITED, "Too many requests; go slower.", retry_after=1 / rate)
         client.credit -= 1
 

@@ -14,6 +14,7 @@ from wire import DEFAULT_PORT
 
 SECTIONS = ("server", "shell")
 Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,11 +33,24 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hash_threads: Positive = 2
     hash_queue: Positive = 64
     max_connections: Positive = 10_000
+    connections_per_address: Positive = 2_000
+    max_unauthenticated: Positive = 1_000
+    unauthenticated_per_address: Positive = 200
+    handshake_seconds: Positive = 10
     login_seconds: Positive = 20
+    line_seconds: Positive = 20
     silence_seconds: Positive = 75
+    login_failures_per_account: Positive = 5
+    login_failures_per_address: Positive = 20
+    login_delay_seconds: Seconds = 1.0
+    login_delay_max_seconds: Seconds = 300.0
+    login_forget_seconds: Seconds = 600.0
+    signups_per_hour: Positive = 120
     introductions_per_minute: Positive = 120
     requests_per_second: Positive = 20_000
     send_buffer_kib: Positive = 256
+    log_file: str = ""
+    log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

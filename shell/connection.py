@@ -30,6 +30,8 @@ class Connection(asyncio.Protocol):
         self._waiting: dict[int, tuple[Message, asyncio.Future[Message]]] = {}
         self._ids = count(1)
         self._lost: str | None = None
+        self._refused: Refused | None = None
+        """Why the phone book does not want this connection."""
         self._transport: asyncio.Transport | None = None
 
     async def request(self, request: Message, reply_type: type[ReplyT]) -> ReplyT:
@@ -37,6 +39,8 @@ class Connection(asyncio.Protocol):
 
         Raises `Refused` as the phone book says, `NotConnected` where no answer comes.
         """
+        if self._refused is not None:
+            raise self._refused
         if self._transport is None or self._lost is not None:
             raise NotConnected(self._lost or "There is no connection to the phone book.")
         number = next(self._ids)
@@ -95,7 +99,10 @@ class Connection(asyncio.Protocol):
                     self._replied(incoming)
                 elif incoming is not None:
                     self._on_push(incoming)
-        except (BadFrame, FrameTooLong, Refused) as error:
+        except Refused as error:  # an error that answers no request is about the connection
+            self._refused = error
+            self.abort(str(error))
+        except (BadFrame, FrameTooLong) as error:
             self.abort(str(error))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -119,7 +126,7 @@ class Connection(asyncio.Protocol):
         self._lost = self._lost or reason
         for _, answer in self._waiting.values():
             if not answer.done():
-                answer.set_exception(NotConnected(reason))
+                answer.set_exception(self._refused or NotConnected(reason))
         if not told:
             self._on_lost(reason)
 

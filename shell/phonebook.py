@@ -264,8 +264,9 @@ class PhoneBook:
                     log.info("event=reconnect_failed reason=%r", str(error))
                     self._forget_connection()
                 except Refused as error:
-                    if error.code in (ErrorCode.BUSY, ErrorCode.RATE_LIMITED):
+                    if error.code in (ErrorCode.BUSY, ErrorCode.RATE_LIMITED, ErrorCode.SHUTTING_DOWN):
                         self._forget_connection()
+                        delay = max(delay, error.retry_after)
                         continue
                     self._give_up(f"The session could not be taken up again: {error} Log in again.")
                 else:

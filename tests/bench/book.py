@@ -25,6 +25,9 @@ PASSWORD = "correct horse battery"
 LIFTED = """
 [server]
 max_connections = 20000
+connections_per_address = 20000
+max_unauthenticated = 20000
+unauthenticated_per_address = 20000
 silence_seconds = 3600
 login_seconds = 600
 requests_per_second = 1000000000

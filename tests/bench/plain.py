@@ -1,7 +1,5 @@
 """`parley-server` without TLS, which no setting allows: run by the benches to see what TLS costs."""
 
-import asyncio
-import socket
 import sys
 
 import server.embedded
@@ -12,8 +10,8 @@ from server.phonebook import PhoneBookServer
 class PlainPhoneBook(PhoneBookServer):
     """The same phone book on bare TCP."""
 
-    async def _accept(self, bound: socket.socket) -> asyncio.Server:
-        return await asyncio.get_running_loop().create_server(self._connected, sock=bound)
+    def _load_certificate(self) -> None:
+        super()._load_certificate()
 
 
 if __name__ == "__main__":

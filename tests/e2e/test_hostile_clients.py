@@ -3,74 +3,20 @@
 import asyncio
 import base64
 import json
-import socket
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from server.embedded import EmbeddedPhoneBook
+from server.settings import ServerSettings
 from shell.datafolder import DataFolder
 from shell.phonebook import PhoneBook
+from tests.e2e.strangers import HELLO, PING, bystander, raw
 from tests.e2e.world import PASSWORD, PATIENCE, Server
 from wire.certificates import make_identity
 from wire.errors import ErrorCode
 from wire.limits import MAX_FRAME
-from wire.messages import METHODS, ListPeople, People
-
-HELLO = {"jsonrpc": "2.0", "id": 1, "method": "hello", "params": {"major": 1, "minor": 0, "client": "test"}}
-
-
-class Raw:
-    """A TLS connection that sends what it likes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def send(self, *lines: bytes | dict[str, Any]) -> None:
-        for line in lines:
-            self.writer.write(line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n")
-        await self.writer.drain()
-
-    async def answer(self) -> dict[str, Any]:
-        async with asyncio.timeout(PATIENCE):
-            line = await self.reader.readline()
-        found: dict[str, Any] = json.loads(line)
-        return found
-
-    async def code(self) -> int:
-        return int((await self.answer())["error"]["code"])
-
-    async def ended(self) -> bool:
-        async with asyncio.timeout(PATIENCE):
-            try:
-                return await self.reader.read() == b""
-            except ConnectionError:
-                return True
-
-
-@asynccontextmanager
-async def raw(server: Server) -> AsyncIterator[Raw]:
-    host, port = server.address.split(":")
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    reader, writer = await asyncio.open_connection(host, int(port), ssl=context, limit=2**22)
-    try:
-        yield Raw(reader, writer)
-    finally:
-        writer.close()
-
-
-@asynccontextmanager
-async def bystander(server: Server, folder: Path) -> AsyncIterator[PhoneBook]:
-    """Somebody honest, who must notice nothing."""
-    async with PhoneBook(server.address, DataFolder(folder)) as book:
-        await book.signup("bob", PASSWORD, make_identity("bob"))
-        yield book
-        page = await book.request(ListPeople(), People)
-        assert [person.name for person in page.people] == ["bob"]
+from wire.messages import METHODS
 
 
 @pytest.mark.parametrize(
@@ -88,7 +34,7 @@ def test_a_broken_line_gets_its_error_and_ends_only_its_connection(
     server: Server, tmp_path: Path, line: bytes, code: int
 ) -> None:
     async def talk() -> None:
-        async with bystander(server, tmp_path / "bob"), raw(server) as client:
+        async with bystander(server.address, tmp_path / "bob"), raw(server.address) as client:
             await client.send(HELLO)
             assert "result" in await client.answer()
             await client.send(line)
@@ -101,7 +47,7 @@ def test_a_broken_line_gets_its_error_and_ends_only_its_connection(
 
 def test_a_wrong_request_is_answered_and_the_connection_lives(server: Server) -> None:
     async def talk() -> None:
-        async with raw(server) as client:
+        async with raw(server.address) as client:
             await client.send(HELLO)
             await client.answer()
             await client.send({"jsonrpc": "2.0", "id": 2, "method": "frobnicate", "params": {}})
@@ -116,10 +62,10 @@ def test_a_wrong_request_is_answered_and_the_connection_lives(server: Server) ->
 
 def test_hello_comes_first_and_speaks_this_version(server: Server) -> None:
     async def talk() -> None:
-        async with raw(server) as client:
+        async with raw(server.address) as client:
             await client.send({"jsonrpc": "2.0", "id": 2, "method": "ping", "params": {}})
             assert await client.code() == ErrorCode.HELLO_FIRST
-        async with raw(server) as client:
+        async with raw(server.address) as client:
             await client.send({**HELLO, "params": {"major": 99, "minor": 0, "client": "future"}})
             answer = await client.answer()
             assert answer["error"]["code"] == ErrorCode.VERSION_MISMATCH
@@ -144,7 +90,7 @@ def test_nothing_is_told_before_login(server: Server) -> None:
     assert {*parameters, "hello", "signup", "login", "resume", "ping"} == set(METHODS)
 
     async def talk() -> None:
-        async with raw(server) as client:
+        async with raw(server.address) as client:
             await client.send(HELLO)
             await client.answer()
             for number, (method, params) in enumerate(parameters.items(), start=2):
@@ -159,7 +105,7 @@ def test_another_users_token_is_no_use(server: Server, tmp_path: Path) -> None:
         async with PhoneBook(server.address, DataFolder(tmp_path / "bob")) as book:
             session = await book.signup("bob", PASSWORD, make_identity("bob"))
             await book.logout()
-        async with raw(server) as client:
+        async with raw(server.address) as client:
             await client.send(HELLO)
             await client.answer()
             for token in (session.token, "", "x" * 512, session.token[:-4] + "AAAA"):
@@ -171,26 +117,38 @@ def test_another_users_token_is_no_use(server: Server, tmp_path: Path) -> None:
 
 def test_a_client_that_never_reads_is_cut(server: Server, tmp_path: Path) -> None:
     async def talk() -> None:
-        async with bystander(server, tmp_path / "bob"), raw(server) as client:
-            sock = client.writer.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        async with bystander(server.address, tmp_path / "bob"), raw(server.address) as client:
+            client.stop_reading()
             await client.send(HELLO)
-            ping = (
-                json.dumps({"jsonrpc": "2.0", "id": "x" * 60, "method": "ping", "params": {}}).encode()
-                + b"\n"
-            )
             with pytest.raises(ConnectionError):
                 async with asyncio.timeout(PATIENCE):
-                    for _ in range(2_000):
-                        await client.send(ping * 100)
+                    while True:
+                        await client.send(PING * 100)
+                        await asyncio.sleep(0)  # lets the loop see the end
 
     asyncio.run(talk())
 
 
+def test_a_slow_reader_that_reads_on_learns_why_it_was_cut(tmp_path: Path) -> None:
+    settings = ServerSettings(listen="127.0.0.1:0", data=str(tmp_path / "server"), send_buffer_kib=64)
+
+    async def talk(book: EmbeddedPhoneBook) -> None:
+        async with raw("{}:{}".format(*book.address)) as client, asyncio.timeout(PATIENCE):
+            client.stop_reading()
+            await client.send(HELLO)
+            while "too-slow" not in book.server.counts:
+                await client.send(PING * 100)
+            client.read_on()
+            last = (await client.everything()).splitlines()[-1]
+            assert json.loads(last)["params"]["reason"] == "too-slow"
+
+    with EmbeddedPhoneBook(settings) as book:
+        asyncio.run(talk(book))
+
+
 def test_the_same_answer_for_a_wrong_password_and_for_nobody(server: Server, tmp_path: Path) -> None:
     async def talk() -> None:
-        async with bystander(server, tmp_path / "bob"), raw(server) as client:
+        async with bystander(server.address, tmp_path / "bob"), raw(server.address) as client:
             await client.send(HELLO)
             await client.answer()
             answers = []

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,11 +41,18 @@ class Server:
     """A phone book process; killed at the end if a test did not end it."""
 
     def __init__(
-        self, folder: Path, listen: str = "127.0.0.1:0", *options: str, announce: bool = False
+        self,
+        folder: Path,
+        listen: str = "127.0.0.1:0",
+        *options: str,
+        announce: bool = False,
+        under: Sequence[str] = (),
     ) -> None:
+        """`under` is a command that starts the phone book, such as one that sets limits."""
         self.folder = folder
         self.process = subprocess.Popen(
             [
+                *under,
                 sys.executable,
                 "-m",
                 "server.main",

@@ -16,6 +16,8 @@ LAZY_COMPOSERS = {"shell/main.py", "shell/demo.py"}
 PURE = {
     "server/directory.py",
     "server/tokens.py",
+    "server/throttles.py",
+    "server/admission.py",
     "server/effects.py",
     "shell/line/core.py",
     "shell/line/invitations.py",

@@ -1,12 +1,11 @@
 from collections.abc import Iterable
 
 import msgspec
-import pytest
 
 from server.accounts import Account, AccountId
 from server.directory import Directory, Session
 from server.effects import Close, Effect, KeepLastSeen, Push, SessionId
-from wire.errors import ErrorCode, Refused
+from wire.errors import Refused
 from wire.messages import (
     CloseReason,
     Endpoint,
@@ -31,12 +30,8 @@ def account(name: str, visibility: Visibility = Visibility.ONLINE, **fields: obj
     return msgspec.structs.replace(made, **fields)
 
 
-def directory(*, open_addresses: bool = False, introductions: int = 60) -> Directory:
-    return Directory(
-        lambda ticket: msgspec.json.encode(ticket),
-        open_addresses=open_addresses,
-        introductions_per_minute=introductions,
-    )
+def directory(*, open_addresses: bool = False) -> Directory:
+    return Directory(lambda ticket: msgspec.json.encode(ticket), open_addresses=open_addresses)
 
 
 def enter(book: Directory, who: Account, now: float = 10.0) -> Session:
@@ -160,17 +155,6 @@ def test_endpoints_are_told_to_the_introduced_and_to_members_where_the_operator_
     members = directory(open_addresses=True)
     alice, bob = enter(members, account("alice")), enter(members, account("bob"))
     assert endpoints(members, alice, bob) == HERE
-
-
-def test_too_many_introductions_are_refused_until_time_has_passed() -> None:
-    book = directory(introductions=3)
-    alice, bob = enter(book, account("alice")), enter(book, account("bob"))
-    for _ in range(3):
-        book.introduce(alice, bob.account, bytes(16), 10.0)
-    with pytest.raises(Refused) as caught:
-        book.introduce(alice, bob.account, bytes(16), 10.0)
-    assert caught.value.code == ErrorCode.RATE_LIMITED
-    book.introduce(alice, bob.account, bytes(16), 10.0 + caught.value.retry_after)
 
 
 def test_a_kick_ends_the_session_and_says_why() -> None:

@@ -20,7 +20,7 @@ names = st.sampled_from(NAMES)
 class DirectoryMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.book = Directory(lambda ticket: b"", open_addresses=False, introductions_per_minute=10**6)
+        self.book = Directory(lambda ticket: b"", open_addresses=False)
         self.now = 0.0
         self.accounts = {
             name: Account(AccountId(number), name, name, "", 0.0, bytes(32))
