@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import contextlib
+import math
 import resource
 import socket
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +25,7 @@ from wire.certificates import make_identity
 from wire.errors import ErrorCode, Refused
 from wire.messages import ListPeople, People
 
-CERTIFICATE = base64.b64encode(make_identity("mallory").certificate).decode()
+CERTIFICATE = base64.b64encode(make_identity("carol").certificate).decode()
 LIMITED = ("bash", "-c", 'ulimit -n 256; exec "$@"', "limited")
 
 
@@ -74,6 +76,11 @@ def crowd(address: str, sources: list[str], each: int, stack: contextlib.ExitSta
     return opened
 
 
+def most_guesses(free: int, began: float) -> int:
+    """Waits double from one second on: what a guesser gets judged in the time that this machine took."""
+    return free + 2 + math.ceil(math.log2(1 + time.monotonic() - began))
+
+
 def test_one_account_guessed_from_fifty_addresses_is_slowed_and_its_owner_is_not(
     book: EmbeddedPhoneBook, tmp_path: Path
 ) -> None:
@@ -83,23 +90,26 @@ def test_one_account_guessed_from_fifty_addresses_is_slowed_and_its_owner_is_not
             identity = make_identity("bob")
             await bob.login("bob", PASSWORD, identity)  # from here on bob is known to come from here
             codes: Counter[int] = Counter()
+            began = time.monotonic()
             for number in range(50):
                 async with raw(address_of(book), f"127.0.1.{number + 1}") as client:
                     await greeted(client)
                     for _ in range(3):
                         codes[await fails(client, "BOB")] += 1
-            assert codes[ErrorCode.WRONG_CREDENTIALS] <= 6 + 2, "five are free; a wait of a second may end"
+            judged = codes[ErrorCode.WRONG_CREDENTIALS]
+            assert judged <= most_guesses(5, began)
             assert codes.total() == 150
             await bob.logout()
             await bob.login("bob", PASSWORD, identity)
+            assert book.server.counts["login-throttled"] == 150 - judged
 
     asyncio.run(talk())
-    assert book.server.counts["login-throttled"] >= 140
 
 
 def test_a_thousand_accounts_guessed_from_one_address_are_slowed(book: EmbeddedPhoneBook) -> None:
     async def talk() -> None:
         codes: Counter[int] = Counter()
+        began = time.monotonic()
         async with raw(address_of(book), "127.0.1.1") as client:
             await greeted(client)
             for number in range(1_000):
@@ -107,7 +117,7 @@ def test_a_thousand_accounts_guessed_from_one_address_are_slowed(book: EmbeddedP
         async with raw(address_of(book), "127.0.1.2") as client:
             await greeted(client)
             assert await fails(client, "user1") == ErrorCode.WRONG_CREDENTIALS, "others may try"
-        assert codes[ErrorCode.WRONG_CREDENTIALS] <= 21 + 4
+        assert codes[ErrorCode.WRONG_CREDENTIALS] <= most_guesses(20, began)
         assert codes.total() == 1_000
 
     asyncio.run(talk())

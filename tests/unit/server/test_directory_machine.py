@@ -12,7 +12,7 @@ from wire.errors import ErrorCode, Refused
 from wire.messages import CloseReason, Presence, Status, Visibility
 from wire.names import NameKey
 
-NAMES = tuple(map(NameKey, ("alice", "bob", "carol", "dave")))
+NAMES = tuple(map(NameKey, ("alice", "bob", "carol", "bobby")))
 SHOWN = {Visibility.ONLINE: Status.ONLINE, Visibility.AWAY: Status.AWAY, Visibility.BUSY: Status.BUSY}
 names = st.sampled_from(NAMES)
 

@@ -89,7 +89,7 @@ def test_strangers_who_guess_do_not_keep_the_owner_out() -> None:
 
 def test_a_right_password_of_ones_own_does_not_renew_the_guesses_at_others() -> None:
     book = throttles()
-    mallory = NameKey("mallory")
+    carol = NameKey("carol")
     looked_at = 0
     for _ in range(200):
         try:
@@ -98,7 +98,7 @@ def test_a_right_password_of_ones_own_does_not_renew_the_guesses_at_others() -> 
         except Refused:
             pass
         with contextlib.suppress(Refused):
-            book.succeeded(book.login(mallory, ELSEWHERE, 0.0), 0.0)
+            book.succeeded(book.login(carol, ELSEWHERE, 0.0), 0.0)
     assert looked_at <= 6
 
 
