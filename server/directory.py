@@ -20,6 +20,7 @@ from wire.messages import (
     Endpoint,
     Introduced,
     Introduction,
+    Moved,
     Notice,
     Person,
     Presence,
@@ -30,6 +31,7 @@ from wire.messages import (
 from wire.names import NameKey
 from wire.tickets import Ticket
 
+MAX_FRESH = 256  # people who are told when a session's endpoints change; the oldest goes
 MAX_INTRODUCED = 10_000  # people whose endpoints one session may have learned
 
 _PUBLIC = {
@@ -54,6 +56,8 @@ class Session:
     endpoints: tuple[Endpoint, ...] = ()
     watching: set[NameKey] = field(default_factory=set)
     introduced: set[NameKey] = field(default_factory=set)
+    fresh: dict[NameKey, float] = field(default_factory=dict)
+    """Whose introduction is still good for a call, and until when."""
 
 
 class Directory:
@@ -213,6 +217,13 @@ class Directory:
             session.watching.discard(key)
             self._forget_watcher(key, session.id)
 
+    def set_endpoints(self, session: Session, endpoints: tuple[Endpoint, ...], now: float) -> list[Effect]:
+        """A shell can be reached elsewhere; whoever calls it, or is about to be called by it, is told."""
+        session.endpoints = endpoints
+        session.fresh = {key: until for key, until in session.fresh.items() if until > now}
+        others = [self._by_key[key] for key in session.fresh if key in self._by_key]
+        return [Push(other.id, Moved(session.account.name, endpoints)) for other in others]
+
     def introduce(
         self, caller: Session, account: Account, ticket_id: bytes, now: float
     ) -> tuple[Introduction, list[Effect]]:
@@ -235,6 +246,9 @@ class Directory:
         for one, other in ((caller, callee), (callee, caller)):
             if len(one.introduced) < MAX_INTRODUCED:
                 one.introduced.add(other.account.key)
+            while len(one.fresh) >= MAX_FRESH:
+                del one.fresh[next(iter(one.fresh))]
+            one.fresh[other.account.key] = ticket.expires
         to_callee = Introduction(caller.account.name, caller.account.fingerprint, caller.endpoints, signed)
         to_caller = Introduction(callee.account.name, callee.account.fingerprint, callee.endpoints, signed)
         happened = Happened(now, "introduction", caller.account.name, callee.account.name)

@@ -10,6 +10,8 @@ from ifaddr import get_adapters
 
 from server.errors import PortTaken, SettingsError
 
+PAIR_TRIES = 20  # free ports that are tried until one is free for UDP as well
+UDP_BUFFER = 1024 * 1024  # bytes; a burst of relayed datagrams overruns the kernel's default
 BACKLOG = 1024  # connections that the kernel holds until they are accepted
 _ELSEWHERE = (("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INET6))  # RFC 5737, RFC 3849
 
@@ -38,6 +40,34 @@ def listening_socket(host: str, port: int) -> socket.socket:
             ) from None
         reason = (error.strerror or str(error)).lower()
         raise PortTaken(f"The server cannot listen on {where}: {reason}.") from None
+
+
+def listening_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """A listening TCP socket and a UDP socket on the same address and port. Raises `PortTaken`."""
+    for _ in range(PAIR_TRIES):
+        listening = listening_socket(host, port)
+        address = listening.getsockname()
+        try:
+            datagrams = socket.socket(listening.family, socket.SOCK_DGRAM)
+            if listening.family == socket.AF_INET6:
+                only = listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+                datagrams.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                datagrams.setsockopt(socket.SOL_SOCKET, option, UDP_BUFFER)
+            datagrams.setblocking(False)
+            datagrams.bind(address)
+        except OSError as error:
+            datagrams.close()
+            listening.close()
+            if port or error.errno != errno.EADDRINUSE:
+                reason = (error.strerror or str(error)).lower()
+                raise PortTaken(
+                    f"The server cannot use UDP port {address[1]}: {reason}; stop what uses it, or choose "
+                    "another port with --listen."
+                ) from None
+        else:
+            return listening, datagrams
+    raise PortTaken("No port was free for both TCP and UDP; choose one with --listen.")
 
 
 def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:

@@ -19,12 +19,13 @@ from server.connection import Connection
 from server.datafolder import DataFolder
 from server.directory import Directory
 from server.effects import Close, Effect, Happened, KeepLastSeen, Push, SessionId
-from server.listener import listening_socket, tls_context, usable_address
+from server.listener import listening_pair, tls_context, usable_address
 from server.passwords import Passwords
 from server.service import Service
 from server.settings import ServerSettings, data_folder, listen_address
 from server.throttles import Throttles
 from server.tokens import TokenMint
+from server.udp import UdpPort
 from wire.certificates import Fingerprint, fingerprint
 from wire.errors import ErrorCode, Refused
 from wire.messages import CloseReason
@@ -85,6 +86,7 @@ class PhoneBookServer:
             ticket_key=self._folder.ticket_key.public_key().public_bytes_raw(),
             perform=self.perform,
         )
+        self.udp = UdpPort()
         self.counts: dict[str, int] = {}
         """How often each kind of event happened since the start."""
         self.watchers: set[Callable[[Happened], None]] = set()
@@ -96,7 +98,7 @@ class PhoneBookServer:
     async def start(self) -> None:
         """Listens. Raises `PortTaken`."""
         host, port = listen_address(self.settings.listen)
-        bound = listening_socket(host, port)
+        bound, datagrams = listening_pair(host, port)
         self.address = usable_address(bound), bound.getsockname()[1]
         self._acceptor = Acceptor(
             bound,
@@ -106,6 +108,8 @@ class PhoneBookServer:
             on_refused=self._refused,
             spawn=self._task,
         )
+        loop = asyncio.get_running_loop()
+        await loop.create_datagram_endpoint(lambda: self.udp, sock=datagrams)
         self._sweeper = asyncio.create_task(self._sweep(), name="sweep")
         log.info("event=listening address=%s port=%d", *self.address)
 
@@ -113,6 +117,7 @@ class PhoneBookServer:
         """Tells everybody, lets them read it, and closes everything."""
         if self._acceptor is not None:
             self._acceptor.stop()
+        self.udp.close()
         for connection in list(self.connections):
             if connection.client.session_id is None:
                 connection.abort()

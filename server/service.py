@@ -108,7 +108,7 @@ class Service:
                 self._directory.unwatch(session, [name_key(name) for name in names])
                 return messages.Done()
             case messages.SetEndpoints(endpoints):
-                session.endpoints = endpoints
+                self._perform(self._directory.set_endpoints(session, endpoints, time()))
                 return messages.Done()
             case messages.SetVisibility():
                 return self._set_visibility(session, request)

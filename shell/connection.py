@@ -72,6 +72,13 @@ class Connection(asyncio.Protocol):
         transport = cast(asyncio.Transport, self._transport)
         return str(transport.get_extra_info("sockname")[0])
 
+    @property
+    def remote(self) -> tuple[str, int]:
+        """IP address and port of the phone book."""
+        transport = cast(asyncio.Transport, self._transport)
+        host, port = transport.get_extra_info("peername")[:2]
+        return str(host), int(port)
+
     def close(self) -> None:
         """Ends the connection after what was written; nobody is told."""
         self._lost = self._lost or "The connection was closed."

@@ -131,6 +131,7 @@ class UserConsole(ConsoleApp):
                     self.settings.port,
                     self._heard,
                     tells_read=self.settings.read_receipts,
+                    stun=self.settings.stun,
                 )
                 self._network = Bridge(), messenger
             return self._network

@@ -73,6 +73,14 @@ class Unreached(Event, frozen=True):
     reason: str
 
 
+class PathChanged(Event, frozen=True):
+    """The line to somebody goes through the relay from now on, or no more."""
+
+    name: str
+    kind: str
+    """A `PathKind`."""
+
+
 class StatusChanged(Event, frozen=True):
     """Somebody watched is seen differently."""
 

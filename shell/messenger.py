@@ -20,10 +20,10 @@ from shell.events import (
     SessionEnded,
     StatusChanged,
 )
-from shell.line.addresses import local_endpoints
 from shell.line.line import Line
 from shell.mailbox import Mailbox
 from shell.phonebook import PhoneBook
+from shell.whereabouts import Whereabouts
 from wire.certificates import Identity
 from wire.errors import Refused
 from wire.limits import PAGE
@@ -37,6 +37,7 @@ from wire.messages import (
     Introduction,
     ListPeople,
     Message,
+    Moved,
     Notice,
     People,
     Person,
@@ -69,12 +70,15 @@ class Messenger:
         tell: Callable[[Event], None],
         *,
         tells_read: bool = False,
+        stun: str = "",
     ) -> None:
         self._folder = folder
         self._udp_port = udp_port
         self._tell = tell
         self._tells_read = tells_read
+        self._stun = stun
         self._line: Line | None = None
+        self._whereabouts: Whereabouts | None = None
         self._mailbox: Mailbox | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._watched: set[str] = set()
@@ -210,16 +214,19 @@ class Messenger:
         folder = self._folder.account(self.book.ticket_key, name_key(name))
         identity = folder.identity(name)
         self._line = Line(identity, self, self._tell, tells_read=self._tells_read)
+        self._whereabouts = Whereabouts(self.book, self._line, self._stun)
         try:
             await self._bind(self._line)
             # Whoever waits for this user calls as soon as the session begins: its endpoint goes along.
-            session = await enter(name, password, identity, self._endpoints(self._line))
+            session = await enter(name, password, identity, await self._whereabouts.first())
             folder.save(identity)
             self._mailbox = Mailbox(folder.mailbox)
             self.unread_at_login = await self._mailbox.read(letters.unread)
             self.visibility = session.visibility
             self._line.keep_quiet(quiet=self.visibility is Visibility.HIDDEN)
             await self._line.start(self._mailbox)
+            await self._whereabouts.publish()  # an outside address may have come meanwhile
+            self._whereabouts.watch()
             await self._watch(self._line.core.watched())
         except BaseException:
             await self._hang_up()
@@ -236,10 +243,10 @@ class Messenger:
                 "choose another with --port."
             ) from None
 
-    def _endpoints(self, line: Line) -> tuple[Endpoint, ...]:
-        return local_endpoints(line.port, self.book.local_host, self.book.observed_host)
-
     async def _hang_up(self) -> None:
+        whereabouts, self._whereabouts = self._whereabouts, None
+        if whereabouts is not None:
+            whereabouts.stop()
         line, self._line = self._line, None
         mailbox, self._mailbox = self._mailbox, None
         if line is not None:
@@ -271,6 +278,10 @@ class Messenger:
             case Introduced(introduction):
                 if self._line is not None:
                     self._line.introduced(introduction)
+                self._spawn(self._refresh())
+            case Moved(name, endpoints):
+                if self._line is not None:
+                    self._line.moved(name, endpoints)
             case Notice(text):
                 self._tell(NoticeArrived(text))
             case Closing(CloseReason.SHUTDOWN | CloseReason.TOO_SLOW, text):
@@ -303,8 +314,15 @@ class Messenger:
         """What may have changed while the phone book was away: who is there, and where this shell is."""
         with contextlib.suppress(NotConnected, Refused, NotLoggedIn):
             line = self.line
-            await self.book.publish(self._endpoints(line))
+            if self._whereabouts is not None:
+                await self._whereabouts.publish(again=True)
+            line.look_for_the_silent()
             await self._watch(sorted({*line.core.watched(), *self._watched}))
+
+    async def _refresh(self) -> None:
+        """NATs forget, and whoever is about to call must know the outside address of now."""
+        if self._whereabouts is not None:
+            await self._whereabouts.refresh()
 
     async def _leave(self) -> None:
         await self._hang_up()
@@ -318,7 +336,8 @@ class Messenger:
     # --- what the line needs (shell.line.line.Introducer) -----------------------------------------------
 
     async def introduce(self, name: str) -> Introduction:
-        """Asks to be introduced to somebody."""
+        """Asks to be introduced to somebody, who is told where this shell is now."""
+        await self._refresh()
         return await self.book.request(Introduce(name), Introduction)
 
     def open_ticket(self, signed: bytes) -> Ticket:

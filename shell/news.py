@@ -12,6 +12,7 @@ from shell.events import (
     MessagesRead,
     NoticeArrived,
     NotTrusted,
+    PathChanged,
     Reconnected,
     RequestArrived,
     SessionEnded,
@@ -84,6 +85,10 @@ def news(event: Event, *, time_format: str, plain: bool) -> Text | None:
             )
         case Unreached(name, reason):
             return Text(f"{safe(name)} could not be reached; messages wait. {safe(reason)}", WARNING)
+        case PathChanged(name, "relayed"):
+            return Text(f"The line to {safe(name)} is relayed, still end-to-end encrypted.", QUIET)
+        case PathChanged(name):
+            return Text(f"The line to {safe(name)} goes straight to their shell now.", QUIET)
         case StatusChanged(name, status):
             shown = marked(status.value, plain=plain)
             return Text.assemble((safe(name), NAME), " is ", (shown, style_of(status.value)))

@@ -113,6 +113,18 @@ class PhoneBook:
             raise NotConnected("There is no connection to the phone book.")
         return self._welcome.observed
 
+    @property
+    def remote(self) -> tuple[str, int]:
+        """IP address and port of the phone book. Raises `NotConnected`."""
+        if self._connection is None:
+            raise NotConnected("There is no connection to the phone book.")
+        return self._connection.remote
+
+    def reconnect(self, reason: str) -> None:
+        """Gives a connection up that cannot work any more, and comes back by itself."""
+        if self._connection is not None:
+            self._connection.abort(reason)
+
     def now(self) -> float:
         """The phone book's clock, seconds since the epoch: two machines of a lab may differ by hours."""
         return time() + self._clock_offset
@@ -305,11 +317,11 @@ class PhoneBook:
                 return
 
 
-def split_address(address: str) -> tuple[str, int]:
+def split_address(address: str, default_port: int = wire.DEFAULT_PORT) -> tuple[str, int]:
     """`host`, `host:port` or `[v6]:port` as a pair. Raises `NotConnected` for anything else."""
     host, colon, port = address.rpartition(":")
     if not colon or address.endswith("]") or (":" in host.strip("[]") and not host.startswith("[")):
-        host, port = address, str(wire.DEFAULT_PORT)
+        host, port = address, str(default_port)
     host = host.strip("[]")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise NotConnected(f"{address!r} is no address of a phone book; write HOST or HOST:PORT.")

@@ -21,6 +21,7 @@ class ShellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     discover: str = "all"
     data: str = ""
     port: int = 0
+    stun: str = ""
     message_patience: float = 3.0
     history_lines: int = 50
     time_format: str = "%H:%M"

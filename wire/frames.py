@@ -14,6 +14,7 @@ from msgspec import Meta
 from wire.errors import BadFrame
 from wire.framing import frame
 from wire.limits import MAX_CERTIFICATE, MAX_CHOICE, MAX_CHOICES, MAX_TEXT, MAX_TICKET
+from wire.paths import PATH_KEY_BYTES
 from wire.tickets import TICKET_ID_BYTES
 
 ALPN = "parley/1"
@@ -30,10 +31,12 @@ class ProbeKind(enum.IntEnum):
     """From the caller: I hold this ticket; may I call from here?"""
     ANSWER = 2
     """From the callee: yes, you reached me; sign this nonce."""
+    PUNCH = 3
+    """From the callee, to the caller's addresses: opens the callee's NAT, and shows from where it sends."""
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """A knock or its answer. Both have one size, so that an answer amplifies nothing."""
+    """A knock, its answer, or a punch. All have one size, so that an answer amplifies nothing."""
 
     kind: ProbeKind
     ticket_id: bytes
@@ -99,6 +102,8 @@ class Accept(Frame, frozen=True, tag="accept"):
 
     certificate: Annotated[bytes, Meta(max_length=MAX_CERTIFICATE)]
     """The callee's own, which the handshake has proven, for the caller to keep."""
+    path_key: Annotated[bytes, Meta(min_length=PATH_KEY_BYTES, max_length=PATH_KEY_BYTES)]
+    """The secret with which both sides probe paths; the first bytes name the line in the clear."""
 
 
 class Text(Frame, frozen=True, tag="text"):

@@ -60,6 +60,8 @@ class Endpoint(Message, frozen=True):
 
     host: Annotated[str, Meta(max_length=45)]  # 45 characters: the longest IPv6 text form
     port: Annotated[int, Meta(ge=1, le=65535)]
+    outside: bool = False
+    """Whether it is what somebody out there saw of this socket, beyond a NAT."""
 
     def __post_init__(self) -> None:
         """Raises ValueError for a host that is no address of one machine; a name would cost a look-up."""
@@ -268,6 +270,13 @@ class Introduced(Message, frozen=True):
     introduction: Introduction
 
 
+class Moved(Message, frozen=True):
+    """Somebody whose introduction to this session is fresh can be reached elsewhere now."""
+
+    name: str
+    endpoints: tuple[Endpoint, ...]
+
+
 class Notice(Message, frozen=True):
     """Words of the operator to everybody."""
 
@@ -304,6 +313,7 @@ METHODS: dict[str, tuple[type[Message], type[Message]]] = {
 NOTIFICATIONS: dict[str, type[Message]] = {
     "presence": Presence,
     "introduced": Introduced,
+    "moved": Moved,
     "notice": Notice,
     "closing": Closing,
 }

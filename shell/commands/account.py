@@ -159,7 +159,7 @@ def status(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
         dict(app.unread),
         [contact.name for contact, _ in line.core.requests()] if line else [],
         line.core.undelivered() if line else 0,
-        {name: f"{path[0]}:{path[1]}" for name, path in paths.items() if path},
+        {name: f"{path}" for name, path in paths.items() if path},
     )
 
 

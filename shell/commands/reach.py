@@ -73,7 +73,7 @@ def _climb(app: "UserConsole", name: str) -> list[Rung]:
         )
         rungs.append(Rung("key", not changed, words))
     if path is not None:
-        rungs.append(Rung("line", True, f"open, straight to {path[0]}:{path[1]} over UDP"))
+        rungs.append(Rung("line", True, f"open, straight to {path} over UDP"))
         return rungs
     profile = _ask_phone_book(app, name, rungs)
     if profile is None:

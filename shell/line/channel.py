@@ -88,10 +88,20 @@ Redeem = Callable[[bytes, bytes], Invitation | None]
 class Channel:
     """One side of a line."""
 
-    def __init__(self, quic: Quic, *, identity: Identity, calling: Call | None, redeem: Redeem) -> None:
+    def __init__(
+        self,
+        quic: Quic,
+        *,
+        identity: Identity,
+        calling: Call | None,
+        redeem: Redeem,
+        path_key: bytes = b"",
+    ) -> None:
         self.quic = quic
         self.peer: str | None = None
         """Name of the other side, None until it is proven."""
+        self.path_key = path_key
+        """The secret of both sides with which paths are probed: made by the callee, told in `Accept`."""
         self._identity = identity
         self._call = calling
         self._redeem = redeem
@@ -176,7 +186,7 @@ class Channel:
                 self.close(LineClose.DONE)
                 return [Closed(_close_code(code), "The other side hung up.")]
             case _State.AWAITING_ACCEPT, Accept() if self._call is not None:
-                admission = self._call.admission
+                admission, self.path_key = self._call.admission, frame.path_key
                 if fingerprint(frame.certificate) != admission.callee_fingerprint:
                     self.close(LineClose.BAD_PROOF)
                     return [Closed(LineClose.BAD_PROOF, "The callee sent another certificate than its own.")]
@@ -195,7 +205,7 @@ class Channel:
         if invitation is None or not _proves(proof, invitation):
             self.close(LineClose.BAD_PROOF)
             return [Closed(LineClose.BAD_PROOF, "The caller did not prove to be who the knock names.")]
-        self.send(Accept(self._identity.certificate))
+        self.send(Accept(self._identity.certificate, self.path_key))
         admission = invitation.admission
         return self._open(admission.caller, admission.caller_fingerprint, proof.certificate, admission.id)
 

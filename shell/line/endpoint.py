@@ -1,44 +1,45 @@
-"""The shell's one UDP socket: probes and QUIC, dialing and answering.
+"""Many lines on the shell's one UDP socket: QUIC, probes, path probes and STUN, told apart by the first
+byte.
 
-A datagram that does not belong to a connection costs a look into a table and no more: a knock must carry the
-id of a ticket that the phone book announced, an Initial must come from where such a knock came from.
+A datagram that does not belong to a connection costs a look into a table and no more. QUIC is shown one
+address that never changes; `shell.line.paths` decides where its datagrams really go.
 """
 
 import asyncio
-import logging
 import secrets
-import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, cast
+from typing import Protocol
 
+from shell.line.addresses import Interfaces, interfaces
+from shell.line.candidates import Address, Attempt, Candidate, PathKind
 from shell.line.channel import Arrived, Call, Channel, ChannelEvent, Closed, Opened
+from shell.line.doors import Doors
 from shell.line.errors import Unreachable
-from shell.line.invitations import Admission, Invitation, Invitations
-from shell.line.quic import Address, Quic, RouteAdded, destination_id, is_first, is_quic
+from shell.line.invitations import Admission
+from shell.line.outside import OutsideAddress
+from shell.line.paths import Datagrams, LinePath
+from shell.line.quic import Quic, RouteAdded, destination_id, is_first, is_quic
+from shell.line.udp import UdpSocket
 from wire.certificates import Identity
-from wire.frames import NONCE_BYTES, Frame, LineClose, Probe, ProbeKind, decode_probe
-from wire.limits import TICKET_LIFE
+from wire.frames import PROBE_FIRST_BYTE, Frame, LineClose, decode_probe
 from wire.messages import Endpoint
-
-log = logging.getLogger(__name__)
+from wire.names import name_key
+from wire.paths import PATH_FIRST_BYTE, PATH_KEY_BYTES, PING_NONCE_BYTES, line_id, line_of_path_probe
+from wire.stun import MAX_FIRST_BYTE
 
 MAX_LINES = 256  # connections at once, dialed and answered
 MAX_HALF_OPEN = 4  # connections from one address that are not proven yet
-MAX_CALLERS = 1024  # addresses that knocked with a ticket and may dial; beyond, the oldest goes
 HANDSHAKE_PATIENCE = 10.0  # seconds for a line to open, else it is dropped
-PROBE_PATIENCE = 3.0  # seconds for any endpoint of a callee to answer a knock
-KNOCK_INTERVALS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between knocks, doubling as in RFC 8445 §14.3
-SOCKET_BUFFER = 4 * 1024 * 1024  # bytes; bursts of large messages overrun the kernel's default
-MAX_FAULT_LOGS = 20  # lines that faults of strangers may write into the log
+PATH_TICK = 1.0  # seconds between looks at silent and relayed paths
 
 
 @dataclass(slots=True)
-class _Path:
-    """Where the other side of a line is, and when the line wants to be woken."""
+class _Link:
+    """The way of a line, and when the line wants to be woken."""
 
-    address: Address
+    path: LinePath
     patience: asyncio.TimerHandle
     timer: asyncio.TimerHandle | None = None
 
@@ -47,61 +48,103 @@ class _Path:
             self.timer.cancel()
 
 
-class UdpEndpoint(asyncio.DatagramProtocol):
+class PathWatcher(Protocol):
+    """Is told of the ways of open lines."""
+
+    def changed(self, channel: Channel, kind: PathKind) -> None:
+        """A line goes this way now."""
+        ...
+
+    def silent(self, endpoint: "UdpEndpoint", channel: Channel) -> None:
+        """The other side of a line is not heard any more, and should be looked for."""
+        ...
+
+
+class UdpEndpoint:
     """One socket, many lines. All calls happen on the event loop's thread."""
 
-    def __init__(self, identity: Identity, on_event: Callable[[Channel, ChannelEvent], None]) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        on_event: Callable[[Channel, ChannelEvent], None],
+        watcher: PathWatcher,
+    ) -> None:
         self._identity = identity
         self._on_event = on_event
-        self._lines: dict[Channel, _Path] = {}
+        self._watcher = watcher
+        self._lines: dict[Channel, _Link] = {}
         self._routes: dict[bytes, Channel] = {}
-        self._invitations = Invitations()
-        self._callers: dict[Address, float] = {}
-        self._knocks: dict[bytes, asyncio.Future[tuple[Address, bytes]]] = {}
-        self.tracer: Callable[[bool, Address, bytes], None] | None = None
-        """Is shown every datagram, with whether it goes out."""
-        self._transport: asyncio.DatagramTransport | None = None
-        self._faults = 0
-        self._mapped = False
-        self.port = 0
+        self._by_id: dict[bytes, Channel] = {}
+        self._interfaces = Interfaces((), ())
+        self._ticking: asyncio.TimerHandle | None = None
+        self.socket = UdpSocket(self._route)
+        self.outside = OutsideAddress(self._transmit)
+        self._doors = Doors(self._transmit, self._candidate_at)
+
+    @property
+    def port(self) -> int:
+        """The UDP port, 0 before `start`."""
+        return self.socket.port
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """This machine's own addresses."""
+        return self._interfaces.hosts
 
     async def start(self, port: int) -> None:
         """Binds the socket, 0 for any free port. Raises OSError where the port is taken."""
-        bound = udp_socket(port)
-        self._mapped = bound.family == socket.AF_INET6
-        self.port = bound.getsockname()[1]
-        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=bound)
+        self._interfaces = interfaces()
+        await self.socket.start(port)
+        self._tick()
 
     def stop(self) -> None:
         """Ends every line and closes the socket, if it was opened."""
         for channel in list(self._lines):
             self.close(channel, LineClose.DONE)
-        if self._transport is not None:
-            self._transport.close()
+        if self._ticking is not None:
+            self._ticking.cancel()
+        self.socket.stop()
 
-    def invite(self, admission: Admission) -> None:
-        """Lets the caller of a verified ticket knock."""
-        self._invitations.announce(admission, secrets.token_bytes(NONCE_BYTES), monotonic() + TICKET_LIFE)
+    # --- calls ------------------------------------------------------------------------------------------
+
+    def attempt(self, endpoints: Iterable[Endpoint]) -> Attempt:
+        """One try to reach somebody at these endpoints."""
+        return Attempt(map(self._candidate, endpoints), monotonic(), relay=False)
+
+    def invite(self, admission: Admission, endpoints: Iterable[Endpoint]) -> None:
+        """Lets the caller of a verified ticket knock, and sends to its endpoints meanwhile."""
+        self._doors.invite(admission, self.attempt(endpoints))
 
     def stand(self, admissions: Iterable[Admission], expires: float) -> None:
         """Lets these contacts knock until then (monotonic seconds), and no others from now on."""
-        self._invitations.stand(
-            Invitation(admission, secrets.token_bytes(NONCE_BYTES), expires) for admission in admissions
-        )
+        self._doors.stand(admissions, expires)
 
-    async def call(self, admission: Admission, endpoints: Iterable[Endpoint]) -> Channel:
+    async def call(self, admission: Admission, attempt: Attempt) -> Channel:
         """Reaches the callee and begins a line; `Opened` or `Closed` follow as events.
 
-        Raises `Unreachable` when no endpoint answers in `PROBE_PATIENCE` seconds.
+        Raises `Unreachable` when no endpoint answers.
         """
-        address, nonce = await self._reach(admission.id, tuple(endpoints))
+        candidate, nonce = await self._doors.reach(admission, attempt)
         if len(self._lines) >= MAX_LINES:
             raise Unreachable(f"This shell has {MAX_LINES} lines already.")
-        quic = Quic.dial(admission.callee_fingerprint, address, monotonic())
-        channel = Channel(quic, identity=self._identity, calling=Call(admission, nonce), redeem=self._redeem)
-        self._adopt(channel, address)
+        quic = Quic.dial(admission.callee_fingerprint, monotonic())
+        calling = Call(admission, nonce)
+        channel = Channel(quic, identity=self._identity, calling=calling, redeem=self._doors.redeem)
+        self._adopt(channel, candidate.address, attempt.candidates())
         self._flush(channel)
         return channel
+
+    def moved(self, name: str, endpoints: Iterable[Endpoint]) -> None:
+        """Somebody has other endpoints now."""
+        candidates = tuple(map(self._candidate, endpoints))
+        self._doors.moved(name, candidates)
+        for channel, link in self._lines.items():
+            if channel.peer is not None and name_key(channel.peer) == name_key(name):
+                for candidate in candidates:
+                    link.path.add(candidate)
+                self._transmit_all(link.path.look_around(monotonic()))
+
+    # --- lines ------------------------------------------------------------------------------------------
 
     def send(self, channel: Channel, frames: Iterable[Frame]) -> None:
         """Sends frames on an open line; on a closed one they are dropped, receipts tell the difference."""
@@ -124,111 +167,104 @@ class UdpEndpoint(asyncio.DatagramProtocol):
         self._flush(channel)
         self._forget(channel)
 
-    def address(self, channel: Channel) -> Address | None:
-        """Where the other side of a line is."""
-        path = self._lines.get(channel)
-        return path.address if path else None
+    def path(self, channel: Channel) -> LinePath | None:
+        """The way of a line; to be read only."""
+        link = self._lines.get(channel)
+        return link.path if link else None
 
-    # --- asyncio.DatagramProtocol -----------------------------------------------------------------------
+    def measure(self, channel: Channel) -> None:
+        """Pings the other side of a line on the path in use."""
+        link = self._lines.get(channel)
+        if link is not None:
+            self._transmit_all(link.path.measure(monotonic()))
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is ready."""
-        self._transport = cast(asyncio.DatagramTransport, transport)
+    def silent(self) -> list[Channel]:
+        """The lines whose other side is not heard."""
+        now = monotonic()
+        return [channel for channel, link in self._lines.items() if channel.open and link.path.stale(now)]
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """One datagram from anybody."""
-        if self.tracer is not None:
-            self.tracer(False, (addr[0], addr[1]), data)
-        try:
-            self._route(data, (addr[0], addr[1]))
-        except Exception:  # the edge of what strangers can reach: whatever they sent, the others go on
-            self._faults += 1
-            if self._faults <= MAX_FAULT_LOGS:
-                log.exception("event=datagram_fault bytes=%d", len(data))
-
-    def error_received(self, exc: Exception) -> None:
-        """An ICMP error or a full buffer: the datagram is lost, and loss is repaired anyway."""
-        log.debug("event=udp_error error=%r", exc)
+    def look_around(self) -> None:
+        """This machine's addresses changed: every line finds out which way it goes now."""
+        self._interfaces = interfaces()
+        for link in self._lines.values():
+            self._transmit_all(link.path.look_around(monotonic()))
 
     # --- routing ----------------------------------------------------------------------------------------
 
     def _route(self, data: bytes, address: Address) -> None:
-        if not is_quic(data):
+        if is_quic(data):
+            self._route_quic(data, address)
+        elif data[:1] == _PROBE:
             probe = decode_probe(data)
             if probe is not None:
-                self._probed(probe, address)
-            return
+                self._doors.probed(probe, address)
+        elif data[:1] == _PATH:
+            channel = self._by_id.get(line_of_path_probe(data) or b"")
+            if channel is not None:
+                self._path_probed(channel, data, address)
+        elif data and data[0] <= MAX_FIRST_BYTE:
+            self.outside.received(data)
+
+    def _route_quic(self, data: bytes, address: Address) -> None:
         channel = self._routes.get(destination_id(data))
         if channel is None:
             if not is_first(data) or not self._may_call(address):
                 return
-            quic = Quic.answer(self._identity, data)
-            channel = Channel(quic, identity=self._identity, calling=None, redeem=self._redeem)
-            self._adopt(channel, address)
-        self._lines[channel].address = address
-        channel.quic.receive(data, address, monotonic())
+            channel = Channel(
+                Quic.answer(self._identity, data),
+                identity=self._identity,
+                calling=None,
+                redeem=self._doors.redeem,
+                path_key=secrets.token_bytes(PATH_KEY_BYTES),
+            )
+            self._adopt(channel, address, (self._candidate_at(address),))
+        path, now = self._lines[channel].path, monotonic()
+        if address == path.address:
+            path.unanswered = None
+        else:
+            self._transmit_all(path.heard_elsewhere(address, now))
+        channel.quic.receive(data, now)
         self._digest(channel)
+
+    def _path_probed(self, channel: Channel, data: bytes, address: Address) -> None:
+        path = self._lines[channel].path
+        before = path.kind
+        self._transmit_all(path.probed(data, address, monotonic()))
+        if path.kind is not before:
+            self._watcher.changed(channel, path.kind)
 
     def _may_call(self, address: Address) -> bool:
         """Whether this address knocked with a ticket, and does not hold too many lines half-open."""
-        if self._callers.get(address, 0.0) < monotonic() or len(self._lines) >= MAX_LINES:
+        if not self._doors.may_call(address) or len(self._lines) >= MAX_LINES:
             return False
-        half_open = sum(path.address == address and not line.open for line, path in self._lines.items())
+        half_open = sum(link.path.address == address and not line.open for line, link in self._lines.items())
         return half_open < MAX_HALF_OPEN
 
-    def _probed(self, probe: Probe, address: Address) -> None:
-        if probe.kind is ProbeKind.ANSWER:
-            waiting = self._knocks.get(probe.ticket_id)
-            if waiting is not None and not waiting.done():
-                waiting.set_result((address, probe.nonce))
-            return
-        now = monotonic()
-        invitation = self._invitations.find(probe.ticket_id, now)
-        if invitation is None:
-            return
-        self._callers.pop(address, None)
-        _make_room(self._callers, MAX_CALLERS)
-        self._callers[address] = min(invitation.expires, now + TICKET_LIFE)
-        self._transmit(Probe(ProbeKind.ANSWER, probe.ticket_id, invitation.nonce).encode(), address)
+    # --- inside -----------------------------------------------------------------------------------------
 
-    def _redeem(self, knock_id: bytes, signed: bytes) -> Invitation | None:
-        fresh = secrets.token_bytes(NONCE_BYTES)
-        return self._invitations.redeem(knock_id, signed, fresh, monotonic())
+    def _candidate(self, endpoint: Endpoint) -> Candidate:
+        return self._interfaces.candidate(endpoint, self.socket.native(endpoint))
 
-    async def _reach(self, ticket_id: bytes, endpoints: tuple[Endpoint, ...]) -> tuple[Address, bytes]:
-        if not endpoints:
-            raise Unreachable("The other shell has published no endpoint.")
-        answer: asyncio.Future[tuple[Address, bytes]] = asyncio.get_running_loop().create_future()
-        self._knocks[ticket_id] = answer
-        knock = Probe(ProbeKind.KNOCK, ticket_id, bytes(NONCE_BYTES)).encode()
-        addresses = [self._native(endpoint) for endpoint in endpoints]
-        try:
-            async with asyncio.timeout(PROBE_PATIENCE):
-                for interval in KNOCK_INTERVALS:
-                    for address in addresses:
-                        self._transmit(knock, address)
-                    done, _ = await asyncio.wait((answer,), timeout=interval)
-                    if done:
-                        break
-                return await answer
-        except TimeoutError:
-            tried = ", ".join(str(endpoint) for endpoint in endpoints)
-            raise Unreachable(f"No answer from {tried} within {PROBE_PATIENCE:g} s.") from None
-        finally:
-            del self._knocks[ticket_id]
+    def _candidate_at(self, address: Address) -> Candidate:
+        return Candidate(address, self._interfaces.kind_of(address))
 
-    # --- lines ------------------------------------------------------------------------------------------
-
-    def _adopt(self, channel: Channel, address: Address) -> None:
+    def _adopt(self, channel: Channel, address: Address, candidates: Iterable[Candidate]) -> None:
         for connection_id in channel.quic.routes:
             self._routes[connection_id] = channel
+        path = LinePath(address, candidates, self._interfaces.kind_of, _path_nonce, calling=channel.calling)
         patience = asyncio.get_running_loop().call_later(HANDSHAKE_PATIENCE, self._check_opened, channel)
-        self._lines[channel] = _Path(address, patience)
+        self._lines[channel] = _Link(path, patience)
 
     def _check_opened(self, channel: Channel) -> None:
         if not channel.open and channel in self._lines:
             self.close(channel, LineClose.BAD_PROOF, "The line did not open in time.")
             self._on_event(channel, Closed(None, "The line did not open in time."))
+
+    def _opened(self, channel: Channel) -> None:
+        path = self._lines[channel].path
+        path.key = channel.path_key
+        self._by_id[line_id(path.key)] = channel
+        self._watcher.changed(channel, path.kind)
 
     def _digest(self, channel: Channel) -> None:
         happened, routes = channel.events()
@@ -240,24 +276,29 @@ class UdpEndpoint(asyncio.DatagramProtocol):
         self._flush(channel)
         for event in happened:
             match event:
-                case Opened() | Arrived():
+                case Arrived():
                     self._on_event(channel, event)
+                case Opened():
+                    self._on_event(channel, event)
+                    self._opened(channel)
                 case Closed():
                     self._forget(channel)
                     self._on_event(channel, event)
 
     def _flush(self, channel: Channel) -> None:
-        now = monotonic()
-        for datagram, address in channel.quic.transmit(now):
-            self._transmit(datagram, address)
-        path = self._lines.get(channel)
-        if path is None:
+        link = self._lines.get(channel)
+        if link is None:
             return
-        path.cancel_timer()
+        now, path = monotonic(), link.path
+        for datagram in channel.quic.transmit(now):
+            self._transmit(datagram, path.address)
+            if path.unanswered is None:
+                path.unanswered = now
+        link.cancel_timer()
         deadline = channel.quic.deadline()
         if deadline is not None:
             loop = asyncio.get_running_loop()
-            path.timer = loop.call_later(max(0.0, deadline - now), self._expire, channel)
+            link.timer = loop.call_later(max(0.0, deadline - now), self._expire, channel)
 
     def _expire(self, channel: Channel) -> None:
         channel.quic.expire(monotonic())
@@ -266,48 +307,29 @@ class UdpEndpoint(asyncio.DatagramProtocol):
     def _forget(self, channel: Channel) -> None:
         for connection_id in channel.quic.routes:
             self._routes.pop(connection_id, None)
-        path = self._lines.pop(channel, None)
-        if path is not None:
-            path.cancel_timer()
-            path.patience.cancel()
+        link = self._lines.pop(channel, None)
+        if link is not None:
+            self._by_id.pop(line_id(link.path.key), None)
+            link.cancel_timer()
+            link.patience.cancel()
+
+    def _tick(self) -> None:
+        for channel, link in self._lines.items():
+            self._transmit_all(link.path.tick(monotonic()))
+            if link.path.lost(monotonic()):
+                self._watcher.silent(self, channel)
+        self._ticking = asyncio.get_running_loop().call_later(PATH_TICK, self._tick)
+
+    def _transmit_all(self, datagrams: Datagrams) -> None:
+        for datagram, address in datagrams:
+            self._transmit(datagram, address)
 
     def _transmit(self, datagram: bytes, address: Address) -> None:
-        if self._transport is None:
-            return
-        if self.tracer is not None:
-            self.tracer(True, address, datagram)
-        try:
-            self._transport.sendto(datagram, address)
-        except OSError as error:  # no route: as good as a lost datagram
-            log.debug("event=send_failed error=%r", error)
-
-    def _native(self, endpoint: Endpoint) -> Address:
-        """The address as this socket writes it: a dual-stack one takes IPv4 as mapped (RFC 4291 §2.5.5.2)."""
-        if self._mapped and ":" not in endpoint.host:
-            return f"::ffff:{endpoint.host}", endpoint.port
-        return endpoint.host, endpoint.port
+        self.socket.send(datagram, address)
 
 
-def udp_socket(port: int) -> socket.socket:
-    """A non-blocking UDP socket on every address of this machine, both families where there are two."""
-    try:
-        bound = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        host = "::"
-    except OSError:
-        bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        host = "0.0.0.0"  # noqa: S104 - others must reach it
-    try:
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            bound.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
-        bound.setblocking(False)
-        bound.bind((host, port))
-    except BaseException:
-        bound.close()
-        raise
-    return bound
+_PROBE, _PATH = bytes((PROBE_FIRST_BYTE,)), bytes((PATH_FIRST_BYTE,))
 
 
-def _make_room(table: dict[Any, Any], limit: int) -> None:
-    while len(table) >= limit:
-        del table[next(iter(table))]
+def _path_nonce() -> bytes:
+    return secrets.token_bytes(PING_NONCE_BYTES)

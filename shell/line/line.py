@@ -18,9 +18,10 @@ from typing import Any, TypeVar, assert_never
 
 from shell import letters
 from shell.errors import MailboxFailed, NotConnected, NotLoggedIn
-from shell.events import DatagramSeen, Event, MessageProgressed, StorageFailed
+from shell.events import DatagramSeen, Event, MessageProgressed, PathChanged, StorageFailed
 from shell.line.addresses import plain_host
 from shell.line.calls import Introducer
+from shell.line.candidates import Attempt, Candidate, PathKind
 from shell.line.channel import LineFrame, Opened
 from shell.line.core import LineCore
 from shell.line.effects import (
@@ -42,6 +43,7 @@ from shell.line.effects import (
     Waits,
     WatchPresence,
 )
+from shell.line.endpoint import UdpEndpoint
 from shell.line.happenings import Happenings
 from shell.line.model import MessageId, Outgoing, State
 from shell.line.network import Network
@@ -58,7 +60,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TICK = 1.0  # seconds between looks at retries and silent lines
-KEEPALIVE = 20.0  # seconds between PINGs on a line; NATs keep UDP mappings for 30 s or more (RFC 4787 §4.3)
+KEEPALIVE = 20.0  # seconds between PINGs on a line; most NATs keep a mapping for 30 s (RFC 9000 §10.1.2)
 MAX_EARLY = 64  # introductions that may come while the mailbox is read
 
 
@@ -101,9 +103,18 @@ class Line:
         """The UDP port of this shell."""
         return self._network.endpoint.port
 
-    def path(self, name: str) -> tuple[str, int] | None:
-        """Where the other side of an open line is."""
+    @property
+    def endpoint(self) -> UdpEndpoint:
+        """The socket and its lines."""
+        return self._network.endpoint
+
+    def path(self, name: str) -> Candidate | None:
+        """How an open line gets to the other side."""
         return self._network.path(self._core.line_of(name))
+
+    def last_attempt(self, name: str) -> Attempt | None:
+        """The last try to reach somebody."""
+        return self._network.last_attempt(name)
 
     async def bind(self, port: int) -> None:
         """Opens the socket, so that its endpoint can be published. Raises OSError where the port is taken."""
@@ -119,7 +130,7 @@ class Line:
         def seen(outgoing: bool, address: tuple[str, int], datagram: bytes) -> None:
             self._tell(DatagramSeen(outgoing, plain_host(address[0]), address[1], describe(datagram)))
 
-        self._network.endpoint.tracer = seen if on else None
+        self.endpoint.socket.tracer = seen if on else None
 
     async def start(self, mailbox: Mailbox) -> None:
         """Takes up what the mailbox has, and whoever was introduced meanwhile."""
@@ -134,9 +145,9 @@ class Line:
             self._identity.fingerprint, contacts, waiting, held, tells_read=self._tells_read
         )
         self._mailbox = mailbox
-        self._spawn(self._happenings.run(), "line")
-        self._spawn(self._tick(), "line-clock")
-        self._spawn(self._network.stand(lambda: self._core.accepted()), "line-contacts")
+        self.spawn(self._happenings.run(), "line")
+        self.spawn(self._tick(), "line-clock")
+        self.spawn(self._network.stand(lambda: self._core.accepted()), "line-contacts")
         for introduction in self._early:
             self.introduced(introduction)
         self._early.clear()
@@ -231,9 +242,17 @@ class Line:
         """The phone book is back."""
         self._happenings.put(lambda: self._core.book_back(monotonic()))
 
+    def look_for_the_silent(self) -> None:
+        """The phone book knows where this shell is now, and can say where others are."""
+        self._network.look_for_the_silent()
+
     def keep_quiet(self, *, quiet: bool) -> None:
         """Whether contacts who call without a ticket get no answer, because this user is hidden."""
         self._network.keep_quiet(quiet=quiet)
+
+    def moved(self, name: str, endpoints: tuple[Endpoint, ...]) -> None:
+        """Somebody who was introduced just now has other endpoints."""
+        self._network.moved(name, endpoints)
 
     def presence(self, name: str, *, online: bool) -> None:
         """Somebody came or went."""
@@ -286,13 +305,13 @@ class Line:
             case SendFrames(line, frames):
                 self._network.send(line, frames)
             case Dial(peer, name):
-                self._spawn(self._dial(name), f"dial-{peer}")
+                self.spawn(self._dial(name), f"dial-{peer}")
             case HangUp(line, code):
                 self._network.hang_up(line, code)
             case Waits(peer):
                 self._waiting.give_up(peer, offline=True)
             case WatchPresence(name):
-                self._spawn(self._watch(name), f"watch-{name}")
+                self.spawn(self._watch(name), f"watch-{name}")
             case Tell(event):
                 self._told(event)
             case _:
@@ -343,6 +362,10 @@ class Line:
             self._waiting.give_up(name_key(name), offline=False)
         self._happenings.put(lambda: self._core.dial_failed(name, reason, monotonic(), offline=offline))
 
+    def path_changed(self, name: str, kind: PathKind) -> None:
+        """A line is relayed from now on, or no more."""
+        self._tell(PathChanged(name, kind.value))
+
     # --- tasks ------------------------------------------------------------------------------------------
 
     async def _dial(self, name: str) -> None:
@@ -374,7 +397,7 @@ class Line:
                 next_ping = monotonic() + KEEPALIVE
                 self._network.keep_alive()
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -5,25 +5,27 @@ core's business; this only carries.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from itertools import count
-from typing import Protocol, assert_never
+from typing import Any, Protocol, assert_never
 
 from shell.errors import MailboxFailed, NotConnected, NotLoggedIn
 from shell.line.addresses import plain_host
 from shell.line.calls import Calls, Introducer
+from shell.line.candidates import Attempt, Candidate, PathKind
 from shell.line.channel import Arrived, Channel, ChannelEvent, Closed, LineFrame, Opened
 from shell.line.effects import LineId
 from shell.line.endpoint import UdpEndpoint
 from shell.line.errors import Unreachable
 from shell.line.knocks import PERIOD
 from shell.line.model import Contact
+from shell.line.ways import Ways
 from wire.certificates import Fingerprint, Identity
 from wire.errors import ErrorCode, Refused, WireError
 from wire.frames import Frame, LineClose
 from wire.limits import MAX_ENDPOINTS
 from wire.messages import Endpoint, Introduction
-from wire.names import NameKey, name_key
+from wire.names import name_key
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,14 @@ class Listener(Protocol):
         """No line to somebody came up."""
         ...
 
+    def path_changed(self, name: str, kind: PathKind) -> None:
+        """A line is relayed from now on, or no more."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Runs a task for as long as the lines are needed."""
+        ...
+
 
 class Network:
     """All methods are called on the event loop's thread."""
@@ -61,24 +71,28 @@ class Network:
     def __init__(self, identity: Identity, book: Introducer, listener: Listener) -> None:
         self._own = identity.fingerprint
         self._listener = listener
-        self.endpoint = UdpEndpoint(identity, self._channel_event)
+        self._ways = Ways(book, listener.path_changed, listener.spawn)
+        self.endpoint = UdpEndpoint(identity, self._channel_event, self._ways)
         self._calls = Calls(identity, book, self.endpoint)
         self._channels: dict[LineId, Channel] = {}
         self._ids: dict[Channel, LineId] = {}
         self._dialed: dict[Channel, str] = {}
-        self._failures: dict[NameKey, str] = {}
         self._numbers = count(1)
         self._contacts_changed = asyncio.Event()
 
-    def path(self, line: LineId | None) -> tuple[str, int] | None:
-        """Where the other side of an open line is."""
+    def path(self, line: LineId | None) -> Candidate | None:
+        """How an open line gets to the other side."""
         channel = self._channels.get(line) if line is not None else None
-        address = self.endpoint.address(channel) if channel is not None else None
-        return (plain_host(address[0]), address[1]) if address else None
+        path = self.endpoint.path(channel) if channel is not None else None
+        return Candidate((plain_host(path.address[0]), path.address[1]), path.kind) if path else None
+
+    def last_attempt(self, name: str) -> Attempt | None:
+        """The last try to reach somebody."""
+        return self._ways.attempts.get(name_key(name))
 
     def last_failure(self, name: str) -> str | None:
         """Why the last attempt to reach somebody failed; None where there was none since the last line."""
-        return self._failures.get(name_key(name))
+        return self._ways.failures.get(name_key(name))
 
     def send(self, line: LineId, frames: Iterable[Frame]) -> None:
         """Sends frames, if the line is still there."""
@@ -90,6 +104,7 @@ class Network:
         channel = self._channels.pop(line, None)
         if channel is not None:
             self._ids.pop(channel, None)
+            self._ways.closed(channel)
             self.endpoint.close(channel, code)
 
     def keep_alive(self) -> None:
@@ -103,7 +118,17 @@ class Network:
         """Lets somebody knock whom the phone book introduced. Raises `BadTicket`."""
         admission = self._calls.announced(introduction)
         if admission.callee_fingerprint == self._own and may_call(admission.caller):
-            self.endpoint.invite(admission)
+            self.endpoint.moved(admission.caller, introduction.endpoints)
+            self.endpoint.invite(admission, introduction.endpoints)
+
+    def moved(self, name: str, endpoints: tuple[Endpoint, ...]) -> None:
+        """Somebody who was introduced just now has other endpoints."""
+        self.endpoint.moved(name, endpoints)
+
+    def look_for_the_silent(self) -> None:
+        """The phone book can be asked again: for everybody who is not heard."""
+        for channel in self.endpoint.silent():
+            self._ways.silent(self.endpoint, channel)
 
     def keep_quiet(self, *, quiet: bool) -> None:
         """Whether contacts who call without a ticket get no answer."""
@@ -132,7 +157,8 @@ class Network:
             if not await allowed(admission.callee_fingerprint):
                 self._failed(name, f"{name}'s key changed.", offline=False)
                 return
-            self._dialed[await self.endpoint.call(admission, endpoints)] = name
+            attempt = self._ways.attempts[name_key(name)] = self.endpoint.attempt(endpoints)
+            self._dialed[await self.endpoint.call(admission, attempt)] = name
         except Refused as error:
             self._failed(name, str(error), offline=error.code == ErrorCode.UNAVAILABLE)
         except (NotConnected, NotLoggedIn, Unreachable, WireError, MailboxFailed) as error:
@@ -143,7 +169,7 @@ class Network:
     def _failed(self, name: str, reason: str, *, offline: bool) -> None:
         log.info("event=dial_failed peer=%r offline=%s reason=%r", name, offline, reason)
         if not offline:
-            self._failures[name_key(name)] = reason
+            self._ways.failures[name_key(name)] = reason
         self._listener.dial_failed(name, reason, offline=offline)
 
     def _channel_event(self, channel: Channel, event: ChannelEvent) -> None:
@@ -166,15 +192,16 @@ class Network:
         line = next(self._numbers)
         self._channels[line], self._ids[channel] = channel, line
         self._dialed.pop(channel, None)
-        self._failures.pop(name_key(opened.peer), None)
+        self._ways.failures.pop(name_key(opened.peer), None)
         path = self.path(line)
-        here = (Endpoint(*path),) if path else ()
+        here = (Endpoint(*path.address),) if path and path.kind is not PathKind.RELAYED else ()
         endpoints = tuple(dict.fromkeys((*here, *self._calls.endpoints(opened.knock_id))))
         self._listener.line_opened(line, opened, endpoints[:MAX_ENDPOINTS], calling=channel.calling)
 
     def _closed(self, channel: Channel, code: LineClose | None, reason: str) -> None:
         line = self._ids.pop(channel, None)
         callee = self._dialed.pop(channel, None)
+        self._ways.closed(channel)
         if line is not None:
             self._channels.pop(line, None)
             self._listener.line_closed(line, code)

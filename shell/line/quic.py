@@ -15,15 +15,15 @@ from qh3.quic.connection import QuicConnection, QuicConnectionError
 from wire.certificates import Fingerprint, Identity
 from wire.frames import ALPN
 
-Address = tuple[str, int]
-"""IP address and UDP port of a peer, as the socket names it."""
-
 CONNECTION_ID_BYTES = 8
 IDLE_TIMEOUT = 60.0  # seconds without a datagram after which a line is dead
 MIN_INITIAL = 1200  # bytes; a shorter Initial is not valid (RFC 9000 §14.1)
 FRAME_STREAM = 0  # the first bidirectional stream that the caller opens (RFC 9000 §2.1)
 MAX_WINDOW = 16 * 1024 * 1024  # bytes in flight on one connection; bounds what a peer can make us hold
+DATAGRAM_BYTES = 1200  # bytes of one, on every path: IPv6's least MTU is 1280, and the relay's envelope fits
 INITIAL_RTT = 0.1  # seconds, before the first sample; RFC 9002 §6.2.2 recommends 0.333 for the open internet
+_PEER = ("::1", 1)
+"""What QUIC takes for the other side's address; the real one is chosen below it (`shell.line.paths`)."""
 _LONG_HEADER, _FIXED_BIT, _INITIAL_MASK, _INITIAL = 0x80, 0x40, 0x30, 0x00
 
 
@@ -75,13 +75,13 @@ class Quic:
         """The connection ids under which datagrams for this connection arrive."""
 
     @classmethod
-    def dial(cls, callee: Fingerprint, address: Address, now: float) -> "Quic":
+    def dial(cls, callee: Fingerprint, now: float) -> "Quic":
         """A connection to whoever holds the certificate with this fingerprint."""
         # Chain and name are not asked for: the fingerprint from the introduction says more than either.
         connection = QuicConnection(
             configuration=_configuration(is_client=True, assert_fingerprint=callee.hex(), verify_mode=0)
         )
-        connection.connect(address, now)
+        connection.connect(_PEER, now)
         return cls(connection, {connection.host_cid})
 
     @classmethod
@@ -93,10 +93,10 @@ class Quic:
         )
         return cls(connection, {original, connection.host_cid})
 
-    def receive(self, datagram: bytes, address: Address, now: float) -> None:
+    def receive(self, datagram: bytes, now: float) -> None:
         """Takes one datagram in."""
         try:
-            self._connection.receive_datagram(datagram, address, now)
+            self._connection.receive_datagram(datagram, _PEER, now)
         except QuicConnectionError as error:
             self._connection.close(error.error_code, reason_phrase=error.reason_phrase)
 
@@ -123,9 +123,9 @@ class Quic:
                 found.append(translated)
         return found
 
-    def transmit(self, now: float) -> list[tuple[bytes, Address]]:
+    def transmit(self, now: float) -> list[bytes]:
         """The datagrams to send now."""
-        return self._connection.datagrams_to_send(now)
+        return [datagram for datagram, _ in self._connection.datagrams_to_send(now)]
 
     def deadline(self) -> float | None:
         """When `expire` must be called, None for never."""
@@ -179,6 +179,8 @@ def _configuration(**options: Any) -> QuicConfiguration:
         connection_id_length=CONNECTION_ID_BYTES,
         idle_timeout=IDLE_TIMEOUT,
         initial_rtt=INITIAL_RTT,
+        max_datagram_size=DATAGRAM_BYTES,
+        probe_datagram_size=False,  # the path changes below QUIC, to one that may be narrower
         max_data=MAX_WINDOW,
         max_stream_data=MAX_WINDOW,
         **options,

@@ -27,7 +27,9 @@ PURE = {
     "shell/line/outbox.py",
     "shell/line/peer.py",
     "shell/line/people.py",
+    "shell/line/candidates.py",
     "shell/line/effects.py",
+    "shell/line/paths.py",
     "shell/line/model.py",
     "shell/line/channel.py",
     "shell/line/safety.py",
@@ -36,6 +38,8 @@ PURE = {
     "wire/messages.py",
     "wire/rpc.py",
     "wire/frames.py",
+    "wire/paths.py",
+    "wire/stun.py",
     "wire/tickets.py",
 }
 IMPURE_MODULES = {"asyncio", "socket", "sqlite3", "ssl", "threading", "time", "random", "secrets", "os"}

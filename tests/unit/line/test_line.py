@@ -77,8 +77,8 @@ def test_a_stranger_gets_no_answer_at_all(tmp_path: Path) -> None:
         loop = asyncio.get_running_loop()
         address = ("127.0.0.1", bob.line.port)
         transport, _ = await loop.create_datagram_endpoint(Stranger, remote_addr=address)
-        initial = Quic.dial(bob.identity.fingerprint, address, time.monotonic()).transmit(time.monotonic())
-        for datagram, _ in initial:
+        initial = Quic.dial(bob.identity.fingerprint, time.monotonic()).transmit(time.monotonic())
+        for datagram in initial:
             transport.sendto(datagram)
         transport.sendto(Probe(ProbeKind.KNOCK, bytes(16), bytes(NONCE_BYTES)).encode())
         for garbage in (b"", b"\x00", b"\x40" * 40, b"\xc0" * 1300, b"\xff" * 1300, bytes(range(256)) * 5):

@@ -128,7 +128,8 @@ def test_a_knock_seen_on_the_network_opens_no_line_to_another(tmp_path: Path) ->
         town.lose_book()
         eve = await town.enter(Person("eve", tmp_path, town))
         # Eve's shell calls with what Alice's would knock with.
-        channel = await eve.line._network.endpoint.call(knock, known.endpoints)
+        endpoint = eve.line.endpoint
+        channel = await endpoint.call(knock, endpoint.attempt(known.endpoints))
         closed = asyncio.Event()
         eve.line._network._dialed[channel] = "bob"
         eve.line.dial_failed = lambda name, reason, *, offline: closed.set()  # type: ignore[method-assign]

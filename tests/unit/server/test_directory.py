@@ -6,11 +6,13 @@ from server.accounts import Account, AccountId
 from server.directory import Directory, Session
 from server.effects import Close, Effect, KeepLastSeen, Push, SessionId
 from wire.errors import Refused
+from wire.limits import TICKET_LIFE
 from wire.messages import (
     CloseReason,
     Endpoint,
     Introduced,
     Message,
+    Moved,
     Presence,
     Profile,
     Status,
@@ -165,3 +167,15 @@ def test_a_kick_ends_the_session_and_says_why() -> None:
     assert Close(bob.id, CloseReason.KICKED, "spam") in effects
     assert pushes(effects, alice.id) == [Presence("bob", Status.OFFLINE)]
     assert book.kick(bob.account.key, "spam", 21.0) == []
+
+
+def test_whoever_is_about_to_call_is_told_of_new_endpoints_for_as_long_as_the_ticket_holds() -> None:
+    book = directory()
+    alice, bob, carol = (enter(book, account(name)) for name in ("alice", "bob", "carol"))
+    book.introduce(alice, bob.account, bytes(16), 10.0)
+    outside = (Endpoint("203.0.113.9", 6000, outside=True),)
+    assert book.set_endpoints(bob, outside, 11.0) == [Push(alice.id, Moved("bob", outside))]
+    assert bob.endpoints == outside
+    assert pushes(book.set_endpoints(alice, outside, 11.0), bob.id) == [Moved("alice", outside)]
+    assert book.set_endpoints(carol, outside, 11.0) == []
+    assert book.set_endpoints(bob, outside, 11.0 + TICKET_LIFE) == []

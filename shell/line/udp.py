@@ -1,0 +1,117 @@
+"""The shell's one UDP socket: datagrams in and out, shown to a tracer, impaired on request."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import cast
+
+from shell.line.candidates import Address
+from wire.messages import Endpoint
+
+log = logging.getLogger(__name__)
+
+SOCKET_BUFFER = 4 * 1024 * 1024  # bytes; bursts of large messages overrun the kernel's default
+MAX_FAULT_LOGS = 20  # lines that faults of strangers may write into the log
+
+Tracer = Callable[[bool, Address, bytes], None]
+Impair = Callable[[bytes, Callable[[bytes], None]], None]
+"""Decides what becomes of a datagram, and hands on what is left of it, now or later."""
+
+
+class UdpSocket(asyncio.DatagramProtocol):
+    """One socket for everything. All calls happen on the event loop's thread."""
+
+    def __init__(self, on_datagram: Callable[[bytes, Address], None]) -> None:
+        self._on_datagram = on_datagram
+        self.tracer: Tracer | None = None
+        """Is shown every datagram, with whether it goes out."""
+        self.impair: Impair | None = None
+        """Treats datagrams as a bad network would, both ways."""
+        self._transport: asyncio.DatagramTransport | None = None
+        self._faults = 0
+        self._mapped = False
+        self.port = 0
+
+    async def start(self, port: int) -> None:
+        """Binds the socket, 0 for any free port. Raises OSError where the port is taken."""
+        bound = udp_socket(port)
+        self._mapped = bound.family == socket.AF_INET6
+        self.port = bound.getsockname()[1]
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=bound)
+
+    def stop(self) -> None:
+        """Closes the socket, if it was opened."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def send(self, datagram: bytes, address: Address) -> None:
+        """Sends one datagram; where there is no way it is lost, as any may be."""
+        if self.tracer is not None:
+            self.tracer(True, address, datagram)
+        if self.impair is not None:
+            self.impair(datagram, lambda left: self._send(left, address))
+        else:
+            self._send(datagram, address)
+
+    def native(self, endpoint: Endpoint) -> Address:
+        """The address as this socket writes it: a dual-stack one takes IPv4 as mapped (RFC 4291 §2.5.5.2)."""
+        if self._mapped and ":" not in endpoint.host:
+            return f"::ffff:{endpoint.host}", endpoint.port
+        return endpoint.host, endpoint.port
+
+    # --- asyncio.DatagramProtocol -----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is ready."""
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """One datagram from anybody."""
+        address = (addr[0], addr[1])
+        if self.impair is not None:
+            self.impair(data, lambda left: self._received(left, address))
+        else:
+            self._received(data, address)
+
+    def error_received(self, exc: Exception) -> None:
+        """An ICMP error or a full buffer: the datagram is lost, and loss is repaired anyway."""
+        log.debug("event=udp_error error=%r", exc)
+
+    def _received(self, datagram: bytes, address: Address) -> None:
+        if self.tracer is not None:
+            self.tracer(False, address, datagram)
+        try:
+            self._on_datagram(datagram, address)
+        except Exception:  # the edge of what strangers can reach: whatever they sent, the others go on
+            self._faults += 1
+            if self._faults <= MAX_FAULT_LOGS:
+                log.exception("event=datagram_fault bytes=%d", len(datagram))
+
+    def _send(self, datagram: bytes, address: Address) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        try:
+            self._transport.sendto(datagram, address)
+        except OSError as error:  # no route: as good as a lost datagram
+            log.debug("event=send_failed error=%r", error)
+
+
+def udp_socket(port: int) -> socket.socket:
+    """A non-blocking UDP socket on every address of this machine, both families where there are two."""
+    try:
+        bound = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        host = "::"
+    except OSError:
+        bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        host = "0.0.0.0"  # noqa: S104 - others must reach it
+    try:
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            bound.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
+        bound.setblocking(False)
+        bound.bind((host, port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound

@@ -1,0 +1,134 @@
+"""Where this shell can be reached: gathered, published, and looked at again when this machine moves."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+
+from shell.errors import NotConnected, NotLoggedIn
+from shell.line.addresses import interfaces, local_endpoints, plain_host
+from shell.line.candidates import Address
+from shell.line.line import Line
+from shell.phonebook import PhoneBook, split_address
+from wire.errors import Refused
+from wire.messages import Endpoint
+
+log = logging.getLogger(__name__)
+
+OUTSIDE_PATIENCE = 0.25  # seconds that a login or a call waits for the outside address; it may follow
+LOOK = 2.0  # seconds between looks at this machine's addresses
+STUN_PORT = 3478  # RFC 8489 §8.1
+
+
+class Whereabouts:
+    """Lives on the event loop's thread while somebody is logged in."""
+
+    def __init__(self, book: PhoneBook, line: Line, stun: str = "") -> None:
+        """`stun` names one more STUN server, HOST or HOST:PORT."""
+        self._book = book
+        self._line = line
+        self._stun = stun
+        self._servers: tuple[Address, ...] = ()
+        self._published: tuple[Endpoint, ...] = ()
+        self._refreshing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def outside(self) -> dict[str, Endpoint | None]:
+        """What each STUN server sees of this shell; None for one that does not answer."""
+        seen = self._line.endpoint.outside.seen
+        return {f"{plain_host(host)}:{port}": endpoint for (host, port), endpoint in seen.items()}
+
+    async def first(self) -> tuple[Endpoint, ...]:
+        """The endpoints with which a session begins; an outside address that comes later is published."""
+        await self._find_servers()
+        await self.refresh()
+        self._published = self._endpoints()
+        return self._published
+
+    def watch(self) -> None:
+        """From now on looks whether this machine moves."""
+        self._watching = asyncio.create_task(self._watch(), name="whereabouts")
+
+    def stop(self) -> None:
+        """Looks no more."""
+        for task in (self._watching, self._refreshing):
+            if task is not None:
+                task.cancel()
+
+    async def refresh(self) -> None:
+        """Asks for the outside address where the last answer is old; waits `OUTSIDE_PATIENCE` at most."""
+        outside = self._line.endpoint.outside
+        if not self._servers or all(
+            self._at_home(server) or outside.fresh(server) for server in self._servers
+        ):
+            return
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._ask(), name="outside-address")
+        silent = all(outside.seen.get(server, self) is None for server in self._servers)
+        if not silent:  # whoever was asked in vain before is not waited for
+            await asyncio.wait((self._refreshing,), timeout=OUTSIDE_PATIENCE)
+
+    async def publish(self, *, again: bool = False) -> None:
+        """Tells the phone book, where there is something new; or `again`, where it may have forgotten."""
+        endpoints = self._endpoints()
+        if endpoints != self._published or again:
+            await self._book.publish(endpoints)
+            self._published = endpoints
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _at_home(self, server: Address) -> bool:
+        """Whether a server sees this machine's own address, so that no NAT can forget anything."""
+        seen = self._line.endpoint.outside.seen.get(server)
+        return seen is not None and seen.host in self._line.endpoint.hosts and seen.port == self._line.port
+
+    def _endpoints(self) -> tuple[Endpoint, ...]:
+        seen = self._line.endpoint.outside.seen.values()
+        return local_endpoints(
+            interfaces(),
+            self._line.port,
+            self._book.local_host,
+            self._book.observed_host,
+            [endpoint for endpoint in seen if endpoint is not None],
+        )
+
+    async def _find_servers(self) -> None:
+        """The phone book's UDP port by the address in use, and a STUN server of the user's own."""
+        found = [Endpoint(plain_host(self._book.remote[0]), self._book.remote[1])]
+        if self._stun:
+            host, port = split_address(self._stun, STUN_PORT)
+            with contextlib.suppress(OSError):
+                loop = asyncio.get_running_loop()
+                addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+                found.append(Endpoint(str(addresses[0][4][0]), port))
+        native = self._line.endpoint.socket.native
+        self._servers = tuple(native(endpoint) for endpoint in found)
+
+    async def _ask(self) -> None:
+        outside = self._line.endpoint.outside
+        book = self._servers[0]
+        before = outside.seen.get(book)
+        await asyncio.gather(*(outside.ask(server) for server in self._servers))
+        now = outside.seen.get(book)
+        if before is not None and now is not None and before.host != now.host:
+            # The TCP connection of the old address hangs, which nothing else would tell for half a minute.
+            self._book.reconnect("This network's outside address changed.")
+        elif self._published:
+            with contextlib.suppress(NotConnected, Refused, NotLoggedIn):
+                await self.publish()
+
+    async def _watch(self) -> None:
+        hosts = interfaces().hosts
+        while True:
+            await asyncio.sleep(LOOK)
+            before, hosts = hosts, interfaces().hosts
+            if hosts == before:
+                continue
+            log.info("event=moved addresses=%s", ",".join(hosts))
+            self._line.endpoint.look_around()
+            if self._book.connected and plain_host(self._book.local_host) not in hosts:
+                self._book.reconnect("This machine's address changed.")
+            with contextlib.suppress(NotConnected, Refused, NotLoggedIn):
+                await self._find_servers()
+                await self._ask()
