@@ -4,6 +4,7 @@ Everything on the network, the UDP listener among it, is one event loop on one t
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 from shell.errors import NotConnected
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 STOP_PATIENCE = 5.0  # seconds for the network thread to end
@@ -40,6 +42,10 @@ class Bridge:
             future.cancel()
             raise
 
+    def submit(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs a coroutine on the network thread; what it raises is logged."""
+        asyncio.run_coroutine_threadsafe(work, self._loop).add_done_callback(_log_failure)
+
     def stop(self) -> None:
         """Ends the thread; what it still did is cancelled."""
         if self._thread.is_alive():
@@ -56,6 +62,11 @@ class Bridge:
             self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         finally:
             self._loop.close()
+
+
+def _log_failure(future: "Future[None]") -> None:
+    if not future.cancelled() and (error := future.exception()) is not None:
+        log.warning("event=submitted_failed reason=%s", type(error).__name__)
 
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:

@@ -4,23 +4,34 @@ import io
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
 
 import msgspec
+from cmd2 import Completions
+from cmd2.utils import CustomCompletionSettings
 
+from shell import finding
+from shell.attention import Attention
+from shell.chat import Chat
 from shell.datafolder import DataFolder
-from shell.errors import HostingFailed, MailboxFailed, NotConnected, PhoneBookKeyChanged, ShellError
-from shell.events import Event, MessageArrived, MessageProgressed, RequestArrived, SessionEnded
+from shell.errors import HostingFailed, NotConnected
+from shell.events import Event, MessageArrived, MessageProgressed, SessionEnded
 from shell.inbox import Inbox
+from shell.keyboard import Keyboard
 from shell.kit.app import ConsoleApp
-from shell.kit.errors import CommandError, ExitCode
-from shell.kit.theme import marked, unicode_works
-from shell.line.errors import KeyNotAccepted, LineError
+from shell.kit.command import verbatim_names
+from shell.kit.errors import CommandError
+from shell.kit.theme import unicode_works
 from shell.line.model import State
 from shell.news import news
+from shell.sentences import sentence_of
 from shell.settings import ShellSettings, data_folder
+from shell.talks import Talks
+from shell.toolbar import Standing, standing_of, toolbar
 from wire.display import safe
-from wire.errors import ErrorCode, Refused, WireError
+from wire.errors import WireError
+from wire.messages import Visibility
 from wire.names import name_key
 
 if TYPE_CHECKING:
@@ -31,12 +42,12 @@ T = TypeVar("T")
 
 CALL_PATIENCE = 30.0  # seconds for the network thread to answer a command
 CLOSE_PATIENCE = 5.0  # seconds to say goodbye
+MIN_EARLIER = 5  # earlier messages that a conversation shows on the lowest terminal
+DAY = 86_400.0  # seconds
 PROMPT = "parley> "
 SHORTCUTS = {"@": "msg", "?": "help", "!": "shell"}
 _ON_THE_WAY = (State.QUEUED.value, State.SENT.value)
 """No script waits for a message to be sent, and there is one such event for each."""
-_RATE_CODES = (ErrorCode.RATE_LIMITED, ErrorCode.BUSY)
-_NETWORK_CODES = (ErrorCode.VERSION_MISMATCH, ErrorCode.SHUTTING_DOWN, ErrorCode.STORAGE_FAILED)
 
 
 class Hosted(Protocol):
@@ -88,11 +99,18 @@ class UserConsole(ConsoleApp):
         )
         # cmd2's own `history` of typed lines makes room for the history of messages.
         self.do_commands = super().do_history
+        # The words of messages rest in the mailbox alone, where `forget` and `keep_days` reach them.
+        self.exclude_from_history += [*verbatim_names(self.COMMANDS), "ask", "answer", "roll"]
+        self.theme = settings.theme
         self.inbox = Inbox()
         self.chat_with: str | None = None
         """Whose name free lines go to."""
-        self.unread: dict[str, int] = {}
-        """Messages by name that arrived since this user last looked there."""
+        self.talks = Talks()
+        self.chat = Chat(self)
+        self.attention = Attention(settings, self.lines, self.talks, plain=self.plain)
+        self._draft = ""
+        self._tidied = float("-inf")
+        self.keyboard = Keyboard(self)
         self.folder = folder
         self._network: tuple[Bridge, Messenger] | None = None
         self._network_lock = threading.Lock()
@@ -153,8 +171,7 @@ class UserConsole(ConsoleApp):
 
     def looked_at(self, name: str) -> None:
         """The person has seen what somebody wrote."""
-        for known in [known for known in self.unread if name_key(known) == name_key(name)]:
-            del self.unread[known]
+        self.talks.seen(name)
         self.call(self.messenger.looked_at(name))
 
     def use(self, server: str) -> None:
@@ -175,6 +192,50 @@ class UserConsole(ConsoleApp):
             self._hosted = self._host()
         return self._hosted
 
+    @property
+    def unread(self) -> dict[str, int]:
+        """Messages by name that arrived since this user last looked there."""
+        return self.talks.unread
+
+    @unread.setter
+    def unread(self, unread: dict[str, int]) -> None:
+        """Somebody has logged in."""
+        self._tidied = float("-inf")
+        self.talks.begin(unread, [contact.name for contact in self.messenger.line.core.accepted()])
+
+    @property
+    def live(self) -> bool:
+        """Whether the terminal shows a conversation whose lines change."""
+        return self.interactive and not self.plain and not self.json_output and self.recorder is None
+
+    def enter_chat(self, name: str) -> None:
+        """From now on free lines are messages to somebody."""
+        self.leave_chat()
+        self.chat_with = name
+        self.talks.add(name)
+        self._draft = self.chat.take_draft(name)
+        if self.live:
+            rows = self.main_session.output.get_size().rows
+            self.call(self.chat.open(name, min(self.settings.history_lines, max(MIN_EARLIER, rows // 2))))
+            self.looked_at(name)
+
+    def leave_chat(self) -> None:
+        """Lines are commands again."""
+        self.chat.close()
+        self.chat_with = None
+        self._draft = self.chat.take_draft(None)
+
+    def said_in_chat(self, name: str, text: str) -> bool:
+        """Writes to whom the shown conversation is with; False where none is shown, or another."""
+        if not (self.live and self.chat.is_open_with(name)):
+            return False
+        try:
+            self.call(self.chat.say(name, text))
+        except BaseException:
+            self._draft = text  # nothing that was typed is lost
+            raise
+        return True
+
     # --- ConsoleApp -------------------------------------------------------------------------------------
 
     def rewrite(self, line: str) -> str:
@@ -194,60 +255,55 @@ class UserConsole(ConsoleApp):
 
     def translate(self, error: BaseException) -> CommandError | None:
         """Errors of the layers below, with the exit codes that scripts rely on."""
-        message = safe(str(error))
-        match error:
-            case CommandError():
-                return error
-            case Refused(code=code, slug=slug):
-                exit_code = (
-                    ExitCode.RATE
-                    if code in _RATE_CODES
-                    else ExitCode.NETWORK
-                    if code in _NETWORK_CODES
-                    else ExitCode.USER
-                )
-                return CommandError(message, code=slug, exit_code=exit_code)
-            case PhoneBookKeyChanged():
-                return CommandError(message, code="phone-book-key-changed", exit_code=ExitCode.KEY)
-            case KeyNotAccepted():
-                return CommandError(message, code="key-changed", exit_code=ExitCode.KEY)
-            case NotConnected() | WireError():
-                return CommandError(message, code="not-connected", exit_code=ExitCode.NETWORK)
-            case MailboxFailed():
-                return CommandError(message, code="mailbox-failed")
-            case ShellError() | LineError():
-                return CommandError(message, code=_slug(error))
-            case _:
-                return None
+        return error if isinstance(error, CommandError) else sentence_of(error)
 
     def pre_prompt(self) -> None:
-        """The prompt shows who types, and to whom."""
+        """The prompt shows who types, and to whom; a message becomes a line of the conversation above it."""
         self.prompt = self._prompt()
+        draft, self._draft = self._draft, ""
+        self.keyboard.place(draft)
         super().pre_prompt()
 
+    def onecmd_plus_hooks(self, line: str, **options: Any) -> bool:
+        """Runs a typed line; a command that was typed in a conversation stays to be seen."""
+        if self.keyboard.erased() and line and not self.keyboard.writes_text(line):
+            self.poutput(f"{self.visible_prompt}{safe(self.end_of_input() if line == '_eof' else line)}")
+        return super().onecmd_plus_hooks(line, **options)
+
     def postcmd(self, stop: bool, statement: Any) -> bool:
-        """After a command somebody else may be logged in."""
+        """After a command somebody else may be logged in, or be seen differently."""
         self.prompt = self._prompt()
+        if self.user is not None:
+            self._tidy()
+        if self.interactive:
+            self.attention.stands(self.user, self.messenger.visibility if self.user else Visibility.ONLINE)
         return super().postcmd(stop, statement)
+
+    def postloop(self) -> None:
+        """The window gets its own title back."""
+        self.attention.leave()
+        super().postloop()
+
+    def complete(
+        self,
+        text: str,
+        line: str,
+        begidx: int,
+        endidx: int,
+        custom_settings: CustomCompletionSettings | None = None,
+    ) -> Completions:
+        """Commands complete behind a slash too; in a conversation nothing else does."""
+        if custom_settings is not None:
+            return super().complete(text, line, begidx, endidx, custom_settings)
+        return self.keyboard.complete(super().complete, text, line, begidx, endidx)
 
     def get_bottom_toolbar(self) -> str:
         """Who I am, where, and what waits."""
         user = self.user
         if user is None:
-            return f" not logged in | phone book {self.settings.server} "
-        parts = [
-            safe(user),
-            marked(self.messenger.visibility.value, plain=self.plain),
-            self.settings.server if self.messenger.book.connected else "phone book away, trying again",
-        ]
-        if self.unread:
-            names = ", ".join(safe(name) for name in list(self.unread)[:3])
-            parts.append(f"{sum(self.unread.values())} unread ({names})")
-        core = self.messenger.line.core
-        for count, what in ((len(core.requests()), "requests"), (core.undelivered(), "queued")):
-            if count:
-                parts.append(f"{count} {what}")
-        return " " + " | ".join(parts) + " "
+            return toolbar(Standing(None, "", self.settings.server, connected=False), 0)
+        standing = standing_of(self, user)
+        return toolbar(standing, self.main_session.output.get_size().columns)
 
     def close(self) -> None:
         """Leaves the phone book and ends the network thread; a phone book of one's own stops after that."""
@@ -279,25 +335,30 @@ class UserConsole(ConsoleApp):
     def _heard(self, event: Event) -> None:
         """Called on the network thread for everything that happens."""
         if isinstance(event, MessageArrived):
-            if self.chat_with is not None and name_key(self.chat_with) == name_key(event.name):
+            if not self.chat.is_open and self.chat_with and name_key(self.chat_with) == name_key(event.name):
                 self.messenger.line.looked_at(event.name)
             else:
-                self.unread[event.name] = self.unread.get(event.name, 0) + 1
+                self.talks.arrived(event.name)
         if isinstance(event, SessionEnded):
+            self.chat.close()
             self.chat_with = None
         if not (isinstance(event, MessageProgressed) and event.state in _ON_THE_WAY):
             self.inbox.put(event)
-        if self.settings.bell and self.interactive and isinstance(event, MessageArrived | RequestArrived):
-            self.lines.do(lambda output: output.bell())
-        shown = news(event, time_format=self.settings.time_format, plain=self.plain)
-        if shown is not None:
-            self.announce(shown)
-        if isinstance(event, SessionEnded) and self.interactive:
+        if not self.interactive:
+            return
+        self.attention.heard(event, self.user)
+        if not self.chat.heard(event):
+            shown = news(event, time_format=self.settings.time_format, plain=self.plain)
+            if shown is not None:
+                self.announce(shown)
+        if isinstance(event, SessionEnded):
             self.prompt = PROMPT
             self.lines.redraw()
 
-
-def _slug(error: BaseException) -> str:
-    """`NotLoggedIn` as `not-logged-in`."""
-    name = type(error).__name__
-    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")
+    def _tidy(self) -> None:
+        """Once a day what is older than `keep_days` goes."""
+        keep, now = self.settings.keep_days, time()
+        if keep and now - self._tidied >= DAY:
+            self._tidied = now
+            before = now - keep * DAY
+            self.call(self.messenger.mailbox.read(lambda connection: finding.expire(connection, before)))

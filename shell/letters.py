@@ -4,6 +4,7 @@ import sqlite3
 
 import msgspec
 
+from shell.finding import FORGOTTEN
 from shell.line.model import MAX_HELD, Consent, Contact, Incoming, Kept, MessageId, Outgoing, State
 from wire.certificates import Fingerprint
 from wire.messages import Endpoint
@@ -13,24 +14,13 @@ RECEIVED, HELD, DECLINED = "received", "held", "declined"  # states of messages 
 
 _KEPT = {
     RECEIVED: Kept.ALREADY_RECEIVED,
+    FORGOTTEN: Kept.ALREADY_RECEIVED,
     HELD: Kept.ALREADY_HELD,
     DECLINED: Kept.ALREADY_DECLINED,
 }
 
 
 _CONTACT = "key, name, consent, pinned, verified, presented, read, certificate, endpoints"
-
-
-class Letter(msgspec.Struct, frozen=True):
-    """One message as history shows it."""
-
-    number: int
-    name: str
-    outgoing: bool
-    text: str
-    written: float
-    """Seconds since the epoch."""
-    state: str
 
 
 def keep_outgoing(connection: sqlite3.Connection, message: Outgoing) -> None:
@@ -220,39 +210,9 @@ def keep_read(connection: sqlite3.Connection, peer: NameKey, up_to: MessageId) -
     return [MessageId(id_) for _, id_ in sorted(rows)]
 
 
-def history(connection: sqlite3.Connection, peer: NameKey, limit: int) -> list[Letter]:
-    """The last messages with somebody, oldest first; declined and held ones are not shown."""
-    rows = connection.execute(
-        f"{_LETTERS} WHERE peer = ? AND {_SHOWN} ORDER BY number DESC LIMIT ?", (peer, limit)
-    ).fetchall()
-    return [_letter(row) for row in reversed(rows)]
-
-
-def search(connection: sqlite3.Connection, text: str, limit: int) -> list[Letter]:
-    """The last messages that contain the text, in any case of ASCII letters, oldest first."""
-    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    rows = connection.execute(
-        f"{_LETTERS} WHERE text LIKE ? ESCAPE '\\' AND {_SHOWN} ORDER BY number DESC LIMIT ?",
-        (pattern, limit),
-    ).fetchall()
-    return [_letter(row) for row in reversed(rows)]
-
-
-_LETTERS = (
-    "SELECT number, coalesce((SELECT name FROM contacts WHERE key = peer), peer), outgoing, text, written,"
-    " state FROM messages"
-)
-_SHOWN = "(outgoing = 1 OR state = 'received')"
-
-
 def _choices_column(choices: tuple[str, ...] | None) -> str | None:
     return None if choices is None else msgspec.json.encode(choices).decode()
 
 
 def _choices(column: str | None) -> tuple[str, ...] | None:
     return None if column is None else msgspec.json.decode(column, type=tuple[str, ...])
-
-
-def _letter(row: tuple[int, str, int, str, float, str]) -> Letter:
-    number, name, outgoing, text, written, state = row
-    return Letter(number, name, bool(outgoing), text, written, state)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from shell import letters
+from shell import finding, letters
 from shell.errors import MailboxFailed
 from shell.line.effects import (
     DeclineHeld,
@@ -142,11 +142,14 @@ def _fail(future: "asyncio.Future[Any]", failure: Exception) -> None:
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA secure_delete=ON")  # what is forgotten does not stay in free pages
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise MailboxFailed(f"The mailbox {path} was written by a newer Parley; update this one.")
     if version == 0:
-        connection.executescript(f"BEGIN;{SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+        connection.executescript(
+            f"BEGIN;{SCHEMA}{finding.SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
+        )
 
 
 def keep(connection: sqlite3.Connection, effect: Keep) -> Any:

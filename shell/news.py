@@ -2,6 +2,7 @@
 
 from rich.text import Text
 
+from shell.conversation import spoken_of, spoken_text
 from shell.events import (
     DatagramSeen,
     Disconnected,
@@ -37,17 +38,8 @@ REASONS = {
 
 def message_line(message: MessageArrived, time_format: str) -> Text:
     """One message: time, writer, words; for a question, how to answer it."""
-    name = safe(message.name)
-    line = Text.assemble(
-        (clock(message.written, time_format) + " ", QUIET),
-        (name, NAME),
-        " asks: " if message.choices is not None else " answers: " if message.answers else ": ",
-        safe(message.text, keep_newlines=True),
-    )
-    if message.choices is not None:
-        offered = "|".join(map(safe, message.choices)) or "TEXT"
-        line.append(f"  (answer {name} {offered})", QUIET)
-    return line
+    time = clock(message.written, time_format) + " "
+    return Text.assemble((time, QUIET), spoken_text(spoken_of(message), NAME))
 
 
 def news(event: Event, *, time_format: str, plain: bool) -> Text | None:

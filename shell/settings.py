@@ -4,6 +4,7 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -26,6 +27,12 @@ class ShellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     history_lines: int = 50
     time_format: str = "%H:%M"
     bell: bool = True
+    notify: Literal["off", "osc9", "osc777", "notify-send"] = "off"
+    notify_preview: bool = False
+    window_title: bool = True
+    away_after: float = 300.0
+    theme: Literal["auto", "dark", "light", "none"] = "auto"
+    keep_days: int = 0
     read_receipts: bool = False
 
 
@@ -52,6 +59,9 @@ def load(path: Path | None) -> ShellSettings:
         for key in found:
             if key not in known:
                 raise SettingsError(f"{path}: there is no {where} {key!r}.{_nearest(key, known)}")
+    for key, words in _words().items():
+        if (word := section.get(key, words[0])) not in words:
+            raise SettingsError(f"{path}, [shell]: {key} cannot be {word!r}.{_nearest(str(word), words)}")
     try:
         return msgspec.convert(section, ShellSettings)
     except msgspec.ValidationError as error:
@@ -72,6 +82,12 @@ def _usual_place() -> Path:
         return Path(named)
     home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     return Path(home).expanduser() / "parley" / "settings.toml"
+
+
+def _words() -> dict[str, tuple[str, ...]]:
+    """The keys that take one of a few words, and which."""
+    types = get_type_hints(ShellSettings)
+    return {key: get_args(kind) for key, kind in types.items() if get_origin(kind) is Literal}
 
 
 def _nearest(key: str, known: tuple[str, ...]) -> str:

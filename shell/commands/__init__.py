@@ -1,12 +1,13 @@
 """The shell's commands, by topic. This table makes the prompt, `-c`, scripts and `--json`."""
 
-from shell.commands import account, join, people, questions, reach, scripts, talk
+from shell.commands import account, join, look, people, questions, reach, scripts, talk
 
 COMMANDS = (
     *account.COMMANDS,
     *join.COMMANDS,
     *people.COMMANDS,
     *talk.COMMANDS,
+    *look.COMMANDS,
     *questions.COMMANDS,
     *reach.COMMANDS,
     *scripts.COMMANDS,

@@ -1,15 +1,18 @@
-"""Completion of names: of everybody with an account, with the status beside each."""
+"""Names in commands: who is meant, the nearest right one, and completion with the status beside each."""
 
+import difflib
 from typing import TYPE_CHECKING
 
 from cmd2 import Completions
 from cmd2.completion import CompletionItem
 
 from shell.kit.command import Parser
+from shell.kit.errors import CommandError
 from shell.kit.theme import marked
 from wire.display import safe
+from wire.errors import ErrorCode, Refused
 from wire.messages import Status
-from wire.names import name_key
+from wire.names import NameKey, name_key
 
 if TYPE_CHECKING:
     from shell.console import UserConsole
@@ -50,6 +53,36 @@ def complete_requests(app: "UserConsole", text: str, line: str, begidx: int, end
             if contact.key.startswith(name_key(text))
         ]
     )
+
+
+def named(app: "UserConsole", name: str) -> str:
+    """Whom to write to, as they wrote themselves; a contact at any time, anybody else must exist."""
+    contact = app.messenger.line.core.contact(name)
+    try:
+        found = contact.name if contact else app.call(app.messenger.whois(name)).name
+    except Refused as error:
+        if error.code is not ErrorCode.UNKNOWN_NAME:
+            raise
+        raise CommandError(f"{safe(str(error))}{_nearest(app, name)}", code=error.slug) from None
+    if name_key(found) == name_key(app.messenger.user or ""):
+        raise CommandError("That is you; notes to yourself are better kept in a file.", code="self")
+    return found
+
+
+def known(app: "UserConsole", name: str) -> str:
+    """Somebody of whom there may be messages, as they wrote themselves."""
+    contact = app.messenger.line.core.contact(name)
+    if contact is None:
+        raise CommandError(
+            f"There are no messages with {safe(name)}.{_nearest(app, name)}", code="no-messages"
+        )
+    return contact.name
+
+
+def _nearest(app: "UserConsole", name: str) -> str:
+    names = {contact.key: contact.name for contact in app.messenger.line.core.contacts()}
+    near = difflib.get_close_matches(name_key(name), names, n=1)
+    return f" Did you mean {safe(names[NameKey(near[0])])}?" if near else ""
 
 
 def name_argument(parser: Parser) -> None:

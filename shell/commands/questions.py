@@ -11,8 +11,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from shell import letters
-from shell.commands.names import complete_names, name_argument
-from shell.commands.talk import check_text, named
+from shell.commands.names import complete_names, name_argument, named
+from shell.commands.talk import check_text
 from shell.errors import MailboxFailed
 from shell.events import Event, MessageArrived
 from shell.kit.command import Command, Listing, Outcome, Parser

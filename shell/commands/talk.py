@@ -1,19 +1,18 @@
-"""Commands that talk: messages, chats, history."""
+"""Commands that talk: messages and chats."""
 
 import argparse
 import sys
 from typing import TYPE_CHECKING
 
-import msgspec
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
-from shell import letters
-from shell.commands.names import complete_names, name_argument
+from shell.commands.look import Letters, history_with, letter_row
+from shell.commands.names import complete_names, name_argument, named
+from shell.conversation import KEYS
 from shell.kit.command import Command, Outcome, Parser, Said
 from shell.kit.errors import CommandError, ExitCode
-from shell.kit.theme import NAME, QUIET
-from shell.kit.times import clock
+from shell.kit.theme import QUIET
 from shell.line.model import State
 from shell.line.settling import Settled
 from wire.display import safe
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from shell.console import UserConsole
 
 TOPIC = "Messages"
-MAX_SHOWN = 10_000  # messages that `history` or `search` shows at most
 EXIT_OF = {
     State.DELIVERED: ExitCode.DONE,
     State.READ: ExitCode.DONE,
@@ -63,47 +61,8 @@ class Delivery(Outcome, frozen=True):
         return EXIT_OF.get(State(self.state), ExitCode.QUEUED)
 
 
-class LetterRow(msgspec.Struct, frozen=True):
-    """One message as `--json` prints it."""
-
-    name: str
-    outgoing: bool
-    text: str
-    written: float
-    state: str
-
-
-class Letters(Outcome, frozen=True):
-    """What `history` and `search` show."""
-
-    letters: list[LetterRow]
-    user: str
-    time_format: str
-
-    def records(self) -> list[LetterRow]:
-        """One object for each message."""
-        return self.letters
-
-    def render(self, *, plain: bool) -> RenderableType:
-        """A line for each, oldest first."""
-        if not self.letters:
-            return Text("No messages.")
-        return Group(*map(self._line, self.letters))
-
-    def _line(self, letter: LetterRow) -> Text:
-        writer = f"{self.user} to {letter.name}" if letter.outgoing else letter.name
-        state = f"  ({letter.state})" if letter.outgoing and letter.state != State.DELIVERED.value else ""
-        return Text.assemble(
-            (clock(letter.written, self.time_format) + " ", QUIET),
-            (safe(writer), NAME),
-            ": ",
-            safe(letter.text, keep_newlines=True),
-            (state, QUIET),
-        )
-
-
-def msg(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
-    """Writes to somebody, and waits a little for what becomes of it."""
+def msg(app: "UserConsole", arguments: argparse.Namespace) -> Outcome | None:
+    """Writes to somebody, and waits a little for what becomes of it; in an open chat its mark tells."""
     text = arguments.text
     if text == "-" and not app.interactive:
         text = app.stdin.read().rstrip("\n") if app.stdin is not sys.stdin or not sys.stdin.isatty() else "-"
@@ -111,6 +70,8 @@ def msg(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     messenger = app.messenger
     name = named(app, arguments.name)
     app.looked_at(name)
+    if app.said_in_chat(name, text):
+        return None
 
     async def send() -> tuple[str, Settled]:
         written = await messenger.line.write(name, text)
@@ -121,12 +82,23 @@ def msg(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     return Delivery(name, message_id, settled.state.value, settled.offline, brief)
 
 
-def chat(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
+def chat(app: "UserConsole", arguments: argparse.Namespace) -> Outcome | None:
     """From now on every line is a message."""
-    name = named(app, arguments.name)
-    app.chat_with = name
-    return _history(app, name, app.settings.history_lines) or Said(
-        f"Every line is a message to {safe(name)} now; /end or Ctrl-D ends the chat, /COMMAND is a command."
+    wanted = arguments.name or app.talks.next_unread(app.chat_with) or app.talks.at(1)
+    if wanted is None:
+        raise CommandError("Say with whom: `chat NAME`.", code="usage", exit_code=ExitCode.USAGE)
+    name = named(app, wanted)
+    app.enter_chat(name)
+    if app.live:
+        return None
+    found = history_with(app, name, app.settings.history_lines)
+    if not found:
+        return Said(
+            f"Every line is a message to {safe(name)} now; /end or Ctrl-D ends the chat, "
+            "/COMMAND is a command."
+        )
+    return Letters(
+        [letter_row(letter) for letter in found], app.messenger.user or "", app.settings.time_format
     )
 
 
@@ -134,52 +106,9 @@ def end(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Back to commands."""
     if app.chat_with is None:
         raise CommandError("You are in no chat.", code="no-chat")
-    name, app.chat_with = app.chat_with, None
+    name = app.chat_with
+    app.leave_chat()
     return Said(f"The chat with {safe(name)} is over; lines are commands again.")
-
-
-def history(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
-    """The last messages with somebody."""
-    contact = app.messenger.line.core.contact(arguments.name)
-    name = contact.name if contact else arguments.name
-    return _history(app, name, arguments.limit or app.settings.history_lines) or _none(app)
-
-
-def search(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
-    """Messages that contain a text."""
-    found = app.call(
-        app.messenger.mailbox.read(
-            lambda connection: letters.search(connection, arguments.text, app.settings.history_lines)
-        )
-    )
-    return _letters(app, found) if found else _none(app)
-
-
-def _history(app: "UserConsole", name: str, limit: int) -> Letters | None:
-    key = name_key(name)
-    found = app.call(app.messenger.mailbox.read(lambda connection: letters.history(connection, key, limit)))
-    app.looked_at(name)
-    return _letters(app, found) if found else None
-
-
-def _letters(app: "UserConsole", found: list[letters.Letter]) -> Letters:
-    rows = [
-        LetterRow(letter.name, letter.outgoing, letter.text, letter.written, letter.state) for letter in found
-    ]
-    return Letters(rows, app.messenger.user or "", app.settings.time_format)
-
-
-def _none(app: "UserConsole") -> Letters:
-    return Letters([], app.messenger.user or "", app.settings.time_format)
-
-
-def named(app: "UserConsole", name: str) -> str:
-    """Whom to write to, as they wrote themselves; a contact at any time, anybody else must exist."""
-    contact = app.messenger.line.core.contact(name)
-    found = contact.name if contact else app.call(app.messenger.whois(name)).name
-    if name_key(found) == name_key(app.messenger.user or ""):
-        raise CommandError("That is you; notes to yourself are better kept in a file.", code="self")
-    return found
 
 
 def check_text(text: str) -> None:
@@ -198,19 +127,10 @@ def _msg_arguments(parser: Parser) -> None:
     parser.add_argument("text", metavar="TEXT", nargs="+", help="the message, as it is; - reads a pipe")
 
 
-def _history_arguments(parser: Parser) -> None:
-    parser.add_argument("name", metavar="NAME", help="with whom", completer=complete_names)
-    parser.add_argument("--limit", type=_count, metavar="N", help="how many messages, the last ones")
-
-
-def _search_arguments(parser: Parser) -> None:
-    parser.add_argument("text", metavar="TEXT", nargs="+", help="what to look for, as it is")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= MAX_SHOWN:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MAX_SHOWN}")
-    return int(text)
+def _chat_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="whom; without it who wrote last", completer=complete_names
+    )
 
 
 COMMANDS: tuple[Command["UserConsole"], ...] = (
@@ -223,8 +143,13 @@ COMMANDS: tuple[Command["UserConsole"], ...] = (
         verbatim=("name", "text"),
         aliases=("m",),
     ),
-    Command("chat", TOPIC, "Talk to somebody: every line is a message until /end", chat, name_argument),
+    Command(
+        "chat",
+        TOPIC,
+        "Talk to somebody: every line is a message until /end",
+        chat,
+        _chat_arguments,
+        details=f"{KEYS} The arrow keys go through what you wrote there.",
+    ),
     Command("end", TOPIC, "End the chat", end),
-    Command("history", TOPIC, "Show the last messages with somebody", history, _history_arguments),
-    Command("search", TOPIC, "Find messages that contain a text", search, _search_arguments, ("text",)),
 )

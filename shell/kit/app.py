@@ -15,6 +15,9 @@ from cmd2 import rich_utils
 from cmd2.parsing import Statement
 from cmd2.pt_utils import pt_filter_style
 from cmd2.utils import Settable
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.formatted_text import fragment_list_to_text, to_formatted_text
+from prompt_toolkit.output import DummyOutput
 from rich.console import Console, RenderableType
 from rich.table import Table
 
@@ -22,6 +25,7 @@ from shell.kit import terminal, theme
 from shell.kit.command import Command, Outcome, Parser, install, verbatim_names
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.live import LiveLines
+from shell.kit.plain import PlainLines
 from shell.kit.recorder import TRANSCRIPT, Recorder
 from shell.kit.theme import ALARM, Theme
 from shell.kit.verbatim import VerbatimParser
@@ -31,6 +35,7 @@ log = logging.getLogger(__name__)
 
 REFRESH = 1.0  # seconds between redraws of the toolbar while nothing is typed
 PASSWORD_VARIABLE = "PARLEY_PASSWORD"  # noqa: S105
+_UNCLOSED = "Invalid syntax: No closing quotation"  # what cmd2 says, in its own words
 _LEFT_OUT = ("edit", "run_pyscript", "py", "ipy", "_relative_run_script")
 
 cmd2.set_default_argument_parser(Parser)
@@ -67,16 +72,18 @@ class ConsoleApp(cmd2.Cmd):
         """Where a transcript answers questions; None for a person."""
         self.recorder: Recorder | None = None
         self._loud_modes: terminal.ModeList | None = None
-        super().__init__(
-            stdin=stdin,
-            stdout=stdout,
-            allow_cli_args=False,
-            enable_bottom_toolbar=not plain,
-            persistent_history_file=_private_file(history_file),
-            refresh_interval=0.0 if plain else REFRESH,
-            shortcuts=shortcuts,
-            suggest_similar_command=True,
-        )
+        # Even making a prompt writes to the terminal; in plain mode nothing but text may.
+        with create_app_session(output=DummyOutput()) if plain else contextlib.nullcontext():
+            super().__init__(
+                stdin=stdin,
+                stdout=stdout,
+                allow_cli_args=False,
+                enable_bottom_toolbar=not plain,
+                persistent_history_file=_private_file(history_file),
+                refresh_interval=0.0 if plain else REFRESH,
+                shortcuts=shortcuts,
+                suggest_similar_command=True,
+            )
         self.prompt = prompt
         commands = (*self.COMMANDS, TRANSCRIPT)
         self.statement_parser = VerbatimParser(
@@ -102,7 +109,11 @@ class ConsoleApp(cmd2.Cmd):
         theme.apply(self._theme)
         words = [variant.value for variant in Theme]
         self.add_settable(Settable("theme", str, "How it looks: " + ", ".join(words), self, choices=words))
-        self.lines = LiveLines(self.main_session, self.rendered)
+        self.lines = (
+            PlainLines(self.main_session, self.rendered, self.stdout)
+            if plain
+            else LiveLines(self.main_session, self.rendered)
+        )
         """What is above the prompt."""
 
     # --- what a console may change ----------------------------------------------------------------------
@@ -143,7 +154,8 @@ class ConsoleApp(cmd2.Cmd):
         rendered = outcome.render(plain=self.plain)
         if rendered is not None:
             # A person's lines break between words; a script's sentences stay whole.
-            self.poutput(rendered, soft_wrap=not (self.interactive or isinstance(rendered, Table)))
+            wraps = not self.plain and (self.interactive or isinstance(rendered, Table))
+            self.poutput(rendered, soft_wrap=not wraps)
 
     def report(self, error: CommandError) -> None:
         """Prints an error as one line on the error stream."""
@@ -168,7 +180,7 @@ class ConsoleApp(cmd2.Cmd):
         """As it is written to the terminal, with a line feed at its end."""
         console: Console = rich_utils.Cmd2GeneralConsole(file=self.stdout)
         with console.capture() as capture:
-            console.print(shown, soft_wrap=False)
+            console.print(shown, soft_wrap=self.plain, highlight=False, emoji=False, markup=False)
         return capture.get()
 
     def ask(self, question: str) -> str:
@@ -223,6 +235,9 @@ class ConsoleApp(cmd2.Cmd):
 
     def interact(self) -> int:
         """The prompt, until the person leaves; the exit code."""
+        intro, self.intro = self.intro, ""
+        if intro:
+            self.poutput(intro, soft_wrap=self.plain)
         self._loud_modes = terminal.modes(self.stdin)
         # What cmd2 goes back to after each command; between prompts too the terminal must not echo.
         self._initial_termios_settings = terminal.quietened(self._loud_modes)
@@ -275,10 +290,28 @@ class ConsoleApp(cmd2.Cmd):
 
     def perror(self, *objects: Any, style: Any = None, **options: Any) -> None:
         """Prints on this console's own error stream."""
+        if objects and str(objects[0]) == _UNCLOSED:
+            objects = ('A quotation mark is not closed; close it, or write \\" for the mark itself.',)
         if self.exit is ExitCode.DONE:
             self.exit = ExitCode.USER
         options.pop("file", None)
         self.print_to(self.stderr, *objects, style=style if style is not None else ALARM, **options)
+
+    def print_to(self, file: Any, *objects: Any, **options: Any) -> None:
+        """Prints below what is shown above the prompt, while no prompt is there."""
+        if not self.lines.at_prompt:
+            self.lines.end()
+            self.lines.flush()
+        super().print_to(file, *objects, **options)
+
+    def _create_help_grid(self, title: str, *content: RenderableType) -> Table:
+        """cmd2's heading in help; in plain mode without the line below it."""
+        if not self.plain:
+            return super()._create_help_grid(title, *content)
+        grid = Table.grid()
+        for row in (title, *content):
+            grid.add_row(row)
+        return grid
 
     def pexcept(self, exception: BaseException, **options: Any) -> None:
         """One line for every error; what nobody foresaw goes into the log with its traceback."""
@@ -292,6 +325,19 @@ class ConsoleApp(cmd2.Cmd):
         self.report(known)
 
     # --- inside -----------------------------------------------------------------------------------------
+
+    def _read_raw_input(self, prompt: Any, session: Any, **options: Any) -> str:
+        """cmd2 reads every line here; in plain mode without moving a cursor."""
+        if not (isinstance(self.lines, PlainLines) and self.interactive):
+            return super()._read_raw_input(prompt, session, **options)
+        own = session is self.main_session
+        words = fragment_list_to_text(to_formatted_text(prompt))
+        return self.lines.read(
+            lambda: self.visible_prompt if own else words,
+            session,
+            secret=bool(options.get("is_password")),
+            pre_run=options.get("pre_run"),
+        )
 
     def _ask(self, question: str, *, secret: bool) -> str:
         answer = self.answers(question, secret) if self.answers is not None else None

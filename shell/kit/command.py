@@ -1,6 +1,8 @@
 """One table of commands drives parsing, help, completion, permission and `--json` of a console."""
 
 import argparse
+import difflib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NoReturn, TypeVar
@@ -12,7 +14,12 @@ from rich.text import Text
 
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.tables import table
-from shell.kit.verbatim import VerbatimWords
+from shell.kit.verbatim import HELP_FLAGS, VerbatimWords
+
+_OPTION = re.compile(r"(?P<option>--[a-z][a-z-]*)(?=\s|$)")
+_VALUE = re.compile(r"(?:\"(?P<quoted>[^\"]*)\"|(?P<bare>\S+))(?=\s|$)")
+_BAD_CHOICE = re.compile(r"invalid choice: '(?P<wrong>[^']*)' \(choose from (?P<choices>[^)]*)\)")
+_BAD_OPTION = re.compile(r"unrecognized arguments:.*?(?P<wrong>--[a-z-]+)")
 
 AppT = TypeVar("AppT", bound="cmd2.Cmd")
 
@@ -101,23 +108,56 @@ class Parser(cmd2.Cmd2ArgumentParser):
     """Says what is wrong in one line instead of a page of usage."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> argparse.Namespace:  # type: ignore[override]
-        """As argparse, except that words taken verbatim are not looked at."""
+        """As argparse, except that words taken verbatim are not looked at, but for options before them."""
         if isinstance(args, VerbatimWords):
-            if args.missing:
-                self.error(f"{args.missing} is missing")
-            return argparse.Namespace(**args.named)
+            return self._parse_verbatim(args)
         parsed = super().parse_args(args, namespace)
         assert isinstance(parsed, argparse.Namespace)  # noqa: S101 - argparse is untyped here
         return parsed
+
+    def _parse_verbatim(self, words: VerbatimWords) -> argparse.Namespace:
+        parsed = argparse.Namespace()
+        if self._option_string_actions.keys() - set(HELP_FLAGS):
+            options, rest = self._leading_options(words.text)
+            words = VerbatimWords(words.names, rest)
+            stand_ins = [] if words.missing else ["-"] * len(words.names)
+            parsed = super().parse_args([*options, *stand_ins])
+        if words.missing:
+            self.error(f"{words.missing} is missing")
+        vars(parsed).update(words.named)
+        return parsed
+
+    def _leading_options(self, text: str) -> tuple[list[str], str]:
+        """The options before verbatim words, and the rest; `--` ends them."""
+        options: list[str] = []
+        while found := _OPTION.match(text):
+            action = self._option_string_actions.get(found["option"])
+            if action is None:
+                break
+            options.append(found["option"])
+            text = text[found.end("option") :].lstrip()
+            if action.nargs != 0 and (value := _VALUE.match(text)):
+                options.append(value["quoted"] if value["quoted"] is not None else value["bare"])
+                text = text[value.end() :].lstrip()
+        return options, text.removeprefix("-- ") if options or text.startswith("-- ") else text
 
     def error(self, message: str) -> NoReturn:
         """Raises `CommandError` with the nearest right spelling where there is one."""
         usage = " ".join(self.format_usage().split()).removeprefix("Usage: ")
         raise CommandError(
-            f"{self.prog}: {message.splitlines()[0]}. Usage: {usage}",
+            f"{self.prog}: {message.splitlines()[0]}.{self._nearest(message)} Usage: {usage}",
             code="usage",
             exit_code=ExitCode.USAGE,
         )
+
+    def _nearest(self, message: str) -> str:
+        near: list[str] = []
+        if found := _BAD_CHOICE.search(message):
+            choices = [choice.strip(" '") for choice in found["choices"].split(",")]
+            near = difflib.get_close_matches(found["wrong"], choices, n=1)
+        elif found := _BAD_OPTION.search(message):
+            near = difflib.get_close_matches(found["wrong"], self._option_string_actions, n=1)
+        return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def install(app: type[cmd2.Cmd], commands: Iterable[Command[Any]]) -> None:

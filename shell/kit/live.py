@@ -12,9 +12,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from cmd2.string_utils import strip_style
 from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples, merge_formatted_text, to_formatted_text
 from prompt_toolkit.output import Output
 from prompt_toolkit.shortcuts import PromptSession
+from prompt_toolkit.utils import get_cwidth
+from rich.cells import cell_len
 from rich.console import RenderableType
 
 from shell.kit.tail import Change, Line, Tail
@@ -31,8 +34,14 @@ Deed = Callable[[Output], None]
 class LiveLines:
     """The lines above one prompt; `add`, `change` and `do` may be called on any thread."""
 
-    def __init__(self, session: PromptSession[str], render: Callable[[RenderableType], str]) -> None:
+    def __init__(
+        self,
+        session: PromptSession[str],
+        render: Callable[[RenderableType], str],
+        output: Output | None = None,
+    ) -> None:
         self._session = session
+        self._output = output or session.output
         self._render = render
         self._tail = Tail()
         self._news: deque[Line | Change | Deed] = deque(maxlen=MAX_NEWS)
@@ -40,6 +49,11 @@ class LiveLines:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
         self._drawn: tuple[object, StyleAndTextTuples] = (None, [])
+
+    @property
+    def at_prompt(self) -> bool:
+        """Whether a prompt waits for a line."""
+        return self._session.app.is_running
 
     # --- any thread -------------------------------------------------------------------------------------
 
@@ -84,7 +98,7 @@ class LiveLines:
         lines = self._tail.lines
         if not lines:
             return to_formatted_text(prompt)
-        looks = (lines, self._session.output.get_size().columns)
+        looks = (lines, self._output.get_size().columns)
         if self._drawn[0] != looks:
             self._drawn = looks, to_formatted_text(ANSI("".join(self._render(line.shown) for line in lines)))
         return to_formatted_text(merge_formatted_text([self._drawn[1], prompt]))
@@ -102,22 +116,35 @@ class LiveLines:
 
     def _work(self) -> None:
         """Between two keystrokes: takes what came, prints what is done, redraws the rest."""
-        app = self._session.app
         with self._lock:
             self._scheduled = False
             loop = self._loop
-        if loop is None or not app.is_running or app.is_done:
+        if loop is not None:
+            self._show(loop)
+
+    def _show(self, loop: asyncio.AbstractEventLoop) -> None:
+        app = self._session.app
+        if not app.is_running or app.is_done:
             return
         if getattr(app, "_running_in_terminal", False):
             loop.call_later(LATER, self._work)
             return
         self._take_news()
         gone = self._let_go()
-        if gone:
+        if gone or self._misjudged():
             app.renderer.erase()
             self._print(gone)
             app.renderer.request_absolute_cursor_position()
         app.invalidate()
+
+    def _misjudged(self) -> bool:
+        """Whether prompt-toolkit and the terminal disagree on the width of a live line.
+
+        It adds up the parts of an emoji. What it draws anew from the left is right all the same, what it
+        changes in the middle of a row is not.
+        """
+        shown = [strip_style(self._render(line.shown)) for line in self._tail.lines]
+        return any(get_cwidth(row) != cell_len(row) for text in shown for row in text.splitlines())
 
     def _take_news(self) -> None:
         while True:
@@ -131,15 +158,17 @@ class LiveLines:
                 case Change():
                     self._tail.change(item)
                 case _:
-                    item(self._session.output)
+                    item(self._output)
 
     def _let_go(self) -> list[Line]:
-        rows = self._session.output.get_size().rows
+        rows = self._output.get_size().rows
         room = max(MIN_ROWS, min(MAX_ROWS, rows // 2 - RESERVED_ROWS))
         return self._tail.let_go(room, lambda line: self._render(line.shown).count("\n"))
 
     def _print(self, lines: list[Line]) -> None:
-        output = self._session.output
+        if not lines:
+            return
+        output = self._output
         for line in lines:
             output.write_raw(self._render(line.shown))
         output.flush()

@@ -1,5 +1,8 @@
 """Times for people: seconds since the epoch as local words."""
 
+import contextlib
+import difflib
+import re
 from datetime import datetime, timedelta
 from time import time
 
@@ -19,3 +22,44 @@ def clock(when: float, time_format: str) -> str:
     then, now = datetime.fromtimestamp(when).astimezone(), datetime.fromtimestamp(time()).astimezone()
     shown = then.strftime(time_format)
     return shown if then.date() == now.date() else f"{then:%Y-%m-%d} {shown}"
+
+
+_AGO = re.compile(r"(\d{1,6})\s*(m|h|d|w)(?:\s+ago)?")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_WORDS = ("today", "yesterday", *_DAYS)
+
+
+class MomentUnknown(ValueError):
+    """A text names no moment; `str()` says which forms there are."""
+
+
+def parse_moment(text: str, now: datetime) -> datetime:
+    """The moment in the past that a person names, in the time zone of `now`.
+
+    A date, a date and a time, a time of today, `yesterday`, a weekday (the last one), or how long ago (`2h`,
+    `3d`, `1w`). Raises `MomentUnknown`.
+    """
+    words = text.strip().lower()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if found := _AGO.fullmatch(words):
+        return now - timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if words == "today":
+        return midnight
+    if words == "yesterday":
+        return midnight - timedelta(days=1)
+    if words in _DAYS:
+        back = (midnight.weekday() - _DAYS.index(words)) % 7 or 7
+        return midnight - timedelta(days=back)
+    for form in ("%H:%M", "%H:%M:%S"):
+        with contextlib.suppress(ValueError):
+            return datetime.combine(midnight.date(), datetime.strptime(words, form).time(), midnight.tzinfo)  # noqa: DTZ007
+    with contextlib.suppress(ValueError, OverflowError):
+        # Python 3.11 reads every form of ISO 8601 that people write.
+        moment = datetime.fromisoformat(words.upper())
+        return moment if moment.tzinfo else moment.astimezone(midnight.tzinfo)
+    near = difflib.get_close_matches(words, _WORDS, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise MomentUnknown(
+        f"{text!r} is no moment; write 2026-11-24, 14:00, yesterday, monday, 2h, 3d or 1w.{hint}"
+    )

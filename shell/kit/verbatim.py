@@ -15,6 +15,9 @@ class VerbatimWords(list[str]):
     """The words of a verbatim command, with the names of its arguments."""
 
     def __init__(self, names: tuple[str, ...], arguments: str) -> None:
+        self.text = arguments
+        """All of them, as they were typed."""
+        self.names = names
         optional = names[-1].endswith("?")
         plain_names = [name.rstrip("?") for name in names]
         words = arguments.split(None, len(names) - 1)

@@ -1,14 +1,12 @@
 """What somebody types while others write, key by key, on the screen that they see."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import PASSWORD, Server, Terminal, environment, parley, shell, sign_up
+from tests.e2e.world import Server, Terminal, befriend, parley, shell, sign_up, typist
 
 MESSAGES = 100
 SENTENCE = "msg bob the quick brown fox jumps over the lazy dog, and back again, while everybody writes"
@@ -18,16 +16,9 @@ RUBOUT = "\x7f"
 @pytest.fixture
 def alice(server: Server, tmp_path: Path) -> Iterator[Terminal]:
     """Alice at a terminal, who has accepted Bob; Bob's data is in the folder `bob`."""
-    with shell(server.address, tmp_path / "alice", columns=120) as terminal:
+    with shell(server.address, tmp_path / "alice", columns=120, rows=24) as terminal:
         sign_up(terminal, "alice")
-        bob = ("--server", server.address, "--data", str(tmp_path / "bob"))
-        assert parley(*bob, "-c", "signup bob").returncode == 0
-        parley(*bob, "--user", "bob", "-c", "msg alice hello")
-        terminal.see("bob wants to talk to you")
-        terminal.enter("accept bob")
-        terminal.see("bob may write to you now")
-        assert parley(*bob, "--user", "bob", "-c", "wait delivered").returncode == 0
-        terminal.see("bob: hello")
+        befriend(server, terminal, tmp_path / "bob")
         yield terminal
 
 
@@ -42,15 +33,17 @@ def keystrokes() -> list[tuple[str, str]]:
     return keys
 
 
+@pytest.mark.parametrize("prompt", ["alice> ", "alice → bob> "])
 def test_not_one_typed_character_is_lost_or_moved_while_a_hundred_messages_arrive(
-    server: Server, alice: Terminal, tmp_path: Path
+    server: Server, alice: Terminal, tmp_path: Path, prompt: str
 ) -> None:
-    bob = subprocess.Popen(
-        [sys.executable, "-m", "shell.main", "--server", server.address, "--data", str(tmp_path / "bob"),
-         "--user", "bob"],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-        env=environment(PARLEY_PASSWORD=PASSWORD),
-    )  # fmt: skip
+    """At the commands, and in a conversation with lines that still change."""
+    if "bob" in prompt:
+        alice.enter("chat bob")
+        alice.see("bob is offline; what you write waits")
+        alice.enter("a line that waits")
+        alice.see("a line that waits  … queued")
+    bob = typist(server, tmp_path / "bob", "--user", "bob")
     assert bob.stdin is not None
     keys = keystrokes()
     assert len(keys) >= MESSAGES
@@ -61,25 +54,25 @@ def test_not_one_typed_character_is_lost_or_moved_while_a_hundred_messages_arriv
             bob.stdin.flush()
         alice.type(key)
         for frame in alice.frames():
-            check(frame, possible)
+            check(frame, prompt, possible)
     bob.stdin.close()
     alice.see(f"number {MESSAGES - 1} of many")
-    alice.see(f"^alice> {re.escape(SENTENCE)}$")
+    alice.see(f"^{prompt}{re.escape(SENTENCE)}$")
     alice.enter("")
     assert bob.wait(30) == 0
     arrived = parley(
         "--server", server.address, "--data", str(tmp_path / "bob"), "--user", "bob", "-c", "wait message"
     )
-    assert arrived.stdout == f"alice: {SENTENCE.removeprefix('msg bob ')}\n"
+    assert arrived.stdout == f"alice: {SENTENCE if 'bob' in prompt else SENTENCE.removeprefix('msg bob ')}\n"
 
 
-def check(frame: list[str], possible: set[str]) -> None:
+def check(frame: list[str], prompt: str, possible: set[str]) -> None:
     """Messages stand alone on their lines, and behind the last prompt is what was typed so far."""
     screen = "\n".join(frame)
     for row in frame:
         if "of many" in row:
             assert re.fullmatch(r"(\d\d:\d\d )?bob: number \d+ of many", row), screen
         if "#" in row:
-            assert row.startswith("alice> "), screen
-    last = [row.removeprefix("alice> ") for row in frame if row.startswith("alice> ")][-1:]
-    assert not last or {last[0], last[0] + " "} & (possible | {"accept bob"}), screen
+            assert row.startswith(prompt), screen
+    last = [row.removeprefix(prompt) for row in frame if row.startswith(prompt)][-1:]
+    assert not last or {last[0], last[0] + " "} & (possible | {"chat bob", "accept bob"}), screen

@@ -187,9 +187,10 @@ class Terminal:
             time.sleep(0.01)
 
 
-def shell(server: str, folder: Path, *options: str, columns: int = 100) -> Terminal:
+def shell(server: str, folder: Path, *options: str, columns: int = 100, rows: int = 60) -> Terminal:
     """A user's shell in a terminal."""
-    return Terminal("shell.main", "--server", server, "--data", str(folder), *options, columns=columns)
+    begin = ("--server", server, "--data", str(folder))
+    return Terminal("shell.main", *begin, *options, columns=columns, rows=rows)
 
 
 def sign_up(terminal: Terminal, name: str) -> None:
@@ -202,3 +203,30 @@ def sign_up(terminal: Terminal, name: str) -> None:
     terminal.enter(PASSWORD)
     terminal.see(f"You are logged in as {name}")
     terminal.see(f"^{name}> ?$")
+
+
+def typist(server: Server, folder: Path, *options: str) -> "subprocess.Popen[str]":
+    """A shell that reads its lines from a pipe, one after the other."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "shell.main", "--server", server.address, "--data", str(folder), *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment(PARLEY_PASSWORD=PASSWORD),
+    )
+
+
+def befriend(server: Server, host: Terminal, folder: Path) -> None:
+    """Somebody named as their folder signs up, says hello to Alice at a terminal, is accepted, and leaves."""
+    name = folder.name
+    guest = typist(server, folder)
+    assert guest.stdin is not None
+    guest.stdin.write(f"signup {name}\nmsg alice hello\n")
+    guest.stdin.flush()
+    host.see(f"{name} wants to talk to you")
+    host.enter(f"accept {name}")
+    host.see(f"{name} may write to you now")
+    host.see(f"{name}: hello")
+    guest.communicate("wait delivered\n", timeout=PATIENCE)
+    host.see(f"{name} is (. )?offline")

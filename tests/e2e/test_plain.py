@@ -1,0 +1,38 @@
+"""A screen reader's terminal: nothing but text, one event a line, a backspace at most."""
+
+import io
+import re
+from pathlib import Path
+
+from tests.e2e.world import Server, befriend, parley, shell, sign_up
+
+
+def test_plain_text_is_only_added(server: Server, tmp_path: Path) -> None:
+    with shell(server.address, tmp_path / "alice", "--plain", columns=80) as alice:
+        written = alice.child.logfile_read = io.StringIO()
+        sign_up(alice, "alice")
+        befriend(server, alice, tmp_path / "bob")
+        # A backspace takes back what was typed; Tab names what there is.
+        alice.type("visix\x7f\t")
+        alice.see("^alice> visibility ?$")
+        alice.type("b\t")
+        alice.see("^alice> visibility busy ?$")
+        alice.enter("")
+        alice.see("Your visibility is busy")
+        # What arrives has a line of its own, and what was typed stands again behind the prompt.
+        alice.type("msg bob half a sen")
+        alice.see("half a sen$")
+        bob = ("--server", server.address, "--data", str(tmp_path / "bob"), "--user", "bob")
+        assert parley(*bob, "-c", "msg alice one event").returncode == 0
+        alice.see(r"half a sen\n\d\d:\d\d bob: one event\n(bob is .*\n)?alice> msg bob half a sen$")
+        alice.enter("tence")
+        alice.see("^alice> msg bob half a sentence$")
+        # A table is a line for each row.
+        alice.enter("inbox")
+        alice.see("^key Alt-1; name bob; status offline; last .*; words half a sentence$")
+        alice.enter("help")
+        alice.see("^Scripts$")
+        alice.enter("quit")
+        assert alice.ended() == 0
+    text = re.sub("\b \b|\a", "", written.getvalue())
+    assert not set(re.findall(r"[^\x20-\x7e\r\n]", text))
