@@ -7,13 +7,14 @@ database can take its place.
 import asyncio
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NewType, Protocol, TypeVar
 
 import msgspec
 
+from server.database import open_database
 from server.errors import DataFolderError, NameInUse
 from wire.errors import ErrorCode, Refused
 from wire.messages import Visibility
@@ -22,16 +23,17 @@ from wire.names import NameKey, skeleton
 T = TypeVar("T")
 AccountId = NewType("AccountId", int)
 
-SCHEMA_VERSION = 1
 CACHED = 50_000  # accounts kept in memory; about 1 KiB each
 
-_SCHEMA = """
+STEPS = (
+    """
 CREATE TABLE accounts (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, skeleton TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
     password_hash TEXT NOT NULL, created REAL NOT NULL, fingerprint BLOB NOT NULL,
     visibility TEXT NOT NULL, allowed TEXT NOT NULL, last_seen REAL NOT NULL, epoch INTEGER NOT NULL
-);
-"""
+)""",
+)
+"""The schema as `server.database` builds it: a step is never changed once it was released, only followed."""
 _COLUMNS = "id, key, name, password_hash, created, fingerprint, visibility, allowed, last_seen, epoch"
 
 
@@ -81,6 +83,10 @@ class AccountStore(Protocol):
         """How many accounts there are."""
         ...
 
+    async def add(self, accounts: list[Account]) -> None:
+        """Keeps accounts of elsewhere with their ids, all or none. Raises `NameInUse`."""
+        ...
+
 
 class SqliteAccounts:
     """The embedded store."""
@@ -90,7 +96,7 @@ class SqliteAccounts:
         self._thread = ThreadPoolExecutor(1, "accounts")
         self._cache: OrderedDict[NameKey, Account] = OrderedDict()
         try:
-            self._connection = self._thread.submit(_open, path).result()
+            self._connection = self._thread.submit(open_database, path, STEPS).result()
         except sqlite3.Error as error:
             self._thread.shutdown()
             raise DataFolderError(f"The accounts in {path} cannot be opened: {error}.") from None
@@ -171,6 +177,20 @@ class SqliteAccounts:
             lambda: int(self._connection.execute("SELECT count(*) FROM accounts").fetchone()[0])
         )
 
+    async def add(self, accounts: list[Account]) -> None:
+        """See `AccountStore`."""
+
+        def insert() -> None:
+            columns = f"{_COLUMNS}, skeleton"
+            rows = [(account.id, *_row(account), skeleton(account.name)) for account in accounts]
+            with self._connection:
+                self._connection.executemany(f"INSERT INTO accounts ({columns}) VALUES ({'?, ' * 10}?)", rows)
+
+        try:
+            await self._run(insert)
+        except sqlite3.IntegrityError as error:
+            raise NameInUse(str(error)) from None
+
     def _one(self, condition: str, value: object) -> Account | None:
         row = self._connection.execute(
             f"SELECT {_COLUMNS} FROM accounts WHERE {condition}", (value,)
@@ -196,17 +216,14 @@ class SqliteAccounts:
             ) from None
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    path.touch(mode=0o600)
-    connection = sqlite3.connect(path, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
-        raise sqlite3.DatabaseError("a newer Parley wrote them; update this one")
-    if version == 0:
-        connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
-    return connection
+def read_all(path: Path) -> Iterator[Account]:
+    """All accounts of one moment by key, while others write. Raises `sqlite3.Error`."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        for row in connection.execute(f"SELECT {_COLUMNS} FROM accounts ORDER BY key"):
+            yield _account(row)
+    finally:
+        connection.close()
 
 
 def _column(value: Any) -> Any:

@@ -6,6 +6,9 @@ ServerError
 │   └── FolderInUse    another phone book has it open
 ├── PortTaken          the address to listen on
 └── NameInUse          an account of that name, or of one that looks like it, exists
+├── NameInUse          an account of that name, or of one that looks like it, exists
+├── BackupFailed       a backup, or the way back
+└── TransferFailed     an export or import of accounts
 """
 
 
@@ -31,3 +34,11 @@ class PortTaken(ServerError):
 
 class NameInUse(ServerError):
     """An account of that name, or of one that looks like it, exists."""
+
+
+class BackupFailed(ServerError):
+    """A backup could not be written or restored."""
+
+
+class TransferFailed(ServerError):
+    """Accounts could not be exported or imported."""

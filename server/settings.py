@@ -1,8 +1,6 @@
 """The `[server]` section of a settings file. What a person wrote there is read, never written."""
 
-import difflib
 import os
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,9 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import SettingsError
+from settings.file import BadSettings, read_section
 from wire import DEFAULT_PORT
 
-SECTIONS = ("server", "shell")
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 
@@ -62,18 +60,9 @@ def load(path: Path | None) -> ServerSettings:
     if path is None:
         return ServerSettings()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        section = document.get("server", {})
-        keys = ServerSettings.__struct_fields__
-        _refuse_unknown(path, "section", set(document) - set(SECTIONS), SECTIONS)
-        _refuse_unknown(path, "key in [server]", set(section) - set(keys), keys)
-        return msgspec.convert(section, ServerSettings)
-    except OSError as error:
-        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The settings file {path} is not TOML: {error}.") from None
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"{path}, [server]: {error}.") from None
+        return read_section(path, "server", ServerSettings)
+    except BadSettings as error:
+        raise SettingsError(str(error)) from None
 
 
 def data_folder(settings: ServerSettings) -> Path:
@@ -95,10 +84,3 @@ def listen_address(listen: str) -> tuple[str, int]:
             f"{listen!r} is no address to listen on; write HOST:PORT, as 0.0.0.0:{DEFAULT_PORT}."
         )
     return ("" if host in ("0.0.0.0", "::") else host), int(port)  # noqa: S104
-
-
-def _refuse_unknown(path: Path, what: str, unknown: set[str], known: tuple[str, ...]) -> None:
-    for key in sorted(unknown):
-        close = difflib.get_close_matches(key, known, n=1)
-        hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known)}."
-        raise SettingsError(f"{path}: there is no {what} {key!r}. {hint}")

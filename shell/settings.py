@@ -1,16 +1,14 @@
 """The `[shell]` section of a settings file. What a person wrote there is read, never written."""
 
-import difflib
 import os
-import tomllib
 from pathlib import Path
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
 import msgspec
 
+from settings.file import BadSettings, read_section
 from shell.errors import SettingsError
 
-SECTIONS = ("server", "shell")
 ENVIRONMENT = "PARLEY_SETTINGS"
 
 
@@ -46,26 +44,9 @@ def load(path: Path | None) -> ShellSettings:
         if not path.exists():
             return ShellSettings()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The settings file {path} is not TOML: {error}.") from None
-    section = document.get("shell", {})
-    for found, known, where in (
-        (document, SECTIONS, "section"),
-        (section, ShellSettings.__struct_fields__, "key in [shell]"),
-    ):
-        for key in found:
-            if key not in known:
-                raise SettingsError(f"{path}: there is no {where} {key!r}.{_nearest(key, known)}")
-    for key, words in _words().items():
-        if (word := section.get(key, words[0])) not in words:
-            raise SettingsError(f"{path}, [shell]: {key} cannot be {word!r}.{_nearest(str(word), words)}")
-    try:
-        return msgspec.convert(section, ShellSettings)
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"{path}, [shell]: {error}.") from None
+        return read_section(path, "shell", ShellSettings)
+    except BadSettings as error:
+        raise SettingsError(str(error)) from None
 
 
 def data_folder(settings: ShellSettings) -> Path:
@@ -82,14 +63,3 @@ def _usual_place() -> Path:
         return Path(named)
     home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     return Path(home).expanduser() / "parley" / "settings.toml"
-
-
-def _words() -> dict[str, tuple[str, ...]]:
-    """The keys that take one of a few words, and which."""
-    types = get_type_hints(ShellSettings)
-    return {key: get_args(kind) for key, kind in types.items() if get_origin(kind) is Literal}
-
-
-def _nearest(key: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    return f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(known)}."

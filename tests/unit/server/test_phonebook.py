@@ -198,7 +198,8 @@ def test_one_folder_has_one_phone_book(tmp_path: Path) -> None:
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     import sqlite3
 
+    asyncio.run(fill(tmp_path / "accounts.db", ["alice"]))
     with sqlite3.connect(tmp_path / "accounts.db") as connection:
-        connection.execute("PRAGMA user_version = 99")
+        connection.execute("INSERT INTO versions VALUES (99, 0)")
     with pytest.raises(DataFolderError, match="newer"):
         SqliteAccounts(tmp_path / "accounts.db")

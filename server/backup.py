@@ -1,0 +1,122 @@
+"""Backups of the data folder while the phone book runs, and the way back.
+
+A backup is a tar archive of the folder's files: databases as they were at one moment each, keys and the rest
+as they are. It holds every secret of the phone book and is for its owner's eyes only (mode 0600).
+"""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import IO
+
+from server.accounts import STEPS
+from server.database import open_database, snapshot
+from server.datafolder import DataFolder
+from server.errors import BackupFailed
+
+MAX_RESTORED = 1 << 40  # bytes of one file; a damaged archive must not fill the disk
+_LEFT_OUT = frozenset({"lock", "typed-commands.dat"})
+_PASSING = (".new", "-wal", "-shm", "-journal", ".log", ".sock")
+DATABASE = ".db"
+
+
+def back_up(folder: Path, target: Path) -> int:
+    """Writes a backup; how many bytes it has. Raises `BackupFailed`, and then there is no file."""
+    if target.exists():
+        raise BackupFailed(f"{target} exists; a backup never overwrites a file.")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as working:
+            made = Path(working) / "backup.tar"
+            with tarfile.open(made, "w") as archive:
+                for file in _kept(folder):
+                    if file.suffix == DATABASE:
+                        copy = Path(working) / file.name
+                        snapshot(file, copy)
+                        archive.add(copy, file.name)
+                        copy.unlink()
+                    else:
+                        archive.add(file, file.name)
+            made.chmod(0o600)
+            _sync(made)
+            os.link(made, target)  # unlike a rename it never takes the place of a file that came meanwhile
+            _sync(target.parent)
+            return target.stat().st_size
+    except (OSError, sqlite3.Error, tarfile.TarError) as error:
+        raise BackupFailed(f"The backup {target} could not be written: {_why(error)}.") from None
+
+
+def restore(source: Path, folder: Path) -> None:
+    """Makes a data folder of a backup. Raises `BackupFailed`; the folder is complete or not there."""
+    if folder.exists() and any(folder.iterdir()):
+        raise BackupFailed(
+            f"The folder {folder} is not empty; restore into a new one, and move it after that."
+        )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            working = Path(tempfile.mkdtemp(prefix=".restore-", dir=folder.parent))
+            stack.callback(shutil.rmtree, working, ignore_errors=True)
+            archive = stack.enter_context(tarfile.open(source, "r:"))
+            for name, content in _members(archive):
+                descriptor = os.open(working / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "wb") as new:
+                    shutil.copyfileobj(content, new)
+                    new.flush()
+                    os.fsync(new.fileno())
+            _judge(working)
+            _sync(working)
+            if folder.exists():
+                folder.rmdir()
+            working.rename(folder)
+            _sync(folder.parent)
+    except (OSError, sqlite3.Error, tarfile.TarError, EOFError) as error:
+        raise BackupFailed(f"{source} could not be restored: {_why(error)}.") from None
+
+
+def _kept(folder: Path) -> Iterator[Path]:
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and file.name not in _LEFT_OUT and not file.name.endswith(_PASSING):
+            yield file
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
+    """Plain files with plain names; anything else is no backup of ours."""
+    for member in archive:
+        content = archive.extractfile(member) if member.isreg() else None
+        if content is None or PurePath(member.name).name != member.name or member.size > MAX_RESTORED:
+            raise tarfile.ReadError(f"it has {member.name[:64]!r}, which no backup has")
+        yield member.name, content
+
+
+def _judge(folder: Path) -> None:
+    """Whether a phone book could start on it. Raises `BackupFailed`."""
+    if not (folder / "accounts.db").exists():
+        raise BackupFailed("That is no backup of a phone book: it has no accounts.")
+    for file in folder.glob(f"*{DATABASE}"):
+        connection = sqlite3.connect(file)
+        try:
+            (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
+        finally:
+            connection.close()
+        if verdict != "ok":
+            raise BackupFailed(f"{file.name} of the backup is damaged: {verdict}.")
+    open_database(folder / "accounts.db", STEPS).close()
+    DataFolder(folder).close()
+    (folder / "lock").unlink()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)

@@ -1,0 +1,1 @@
+"""One section of a settings file as a Struct, for both programs; imports neither of them."""

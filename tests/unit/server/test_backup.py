@@ -1,0 +1,91 @@
+"""Backups: complete, private, never over another file; and back again, or not at all."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from server.accounts import SqliteAccounts, read_all
+from server.backup import back_up, restore
+from server.datafolder import DataFolder
+from server.errors import BackupFailed
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "server"
+    DataFolder(made).close()
+    SqliteAccounts(made / "accounts.db").close()
+    (made / "server.log").write_text("a log")
+    return made
+
+
+def test_a_backup_has_what_a_phone_book_needs_and_nothing_else(folder: Path, tmp_path: Path) -> None:
+    size = back_up(folder, tmp_path / "b.tar")
+    assert size == (tmp_path / "b.tar").stat().st_size
+    assert (tmp_path / "b.tar").stat().st_mode & 0o777 == 0o600
+    with tarfile.open(tmp_path / "b.tar") as archive:
+        assert archive.getnames() == ["accounts.db", "secrets.bin", "server.pem"]
+    restore(tmp_path / "b.tar", tmp_path / "again")
+    for name in ("secrets.bin", "server.pem"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+    assert list(read_all(tmp_path / "again" / "accounts.db")) == []
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "again").iterdir()} == {0o600}
+    assert (tmp_path / "again").stat().st_mode & 0o777 == 0o700
+
+
+def test_nothing_is_overwritten(folder: Path, tmp_path: Path) -> None:
+    back_up(folder, tmp_path / "b.tar")
+    with pytest.raises(BackupFailed, match="never overwrites"):
+        back_up(folder, tmp_path / "b.tar")
+    with pytest.raises(BackupFailed, match="not empty"):
+        restore(tmp_path / "b.tar", folder)
+    with pytest.raises(BackupFailed, match="no such file"):
+        back_up(folder, tmp_path / "nowhere" / "b.tar")
+
+
+def evil(name: str, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname = kind, "/etc/passwd"
+    return made
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        evil("../outside"),
+        evil("/tmp/outside"),
+        evil("a/b"),
+        evil("accounts.db", tarfile.SYMTYPE),
+        evil("accounts.db", tarfile.LNKTYPE),
+        evil("accounts.db", tarfile.DIRTYPE),
+        evil("accounts.db", tarfile.CHRTYPE),
+    ],
+    ids=lambda member: f"{member.name}-{member.type!r}",
+)
+def test_an_archive_with_anything_else_is_refused_whole(tmp_path: Path, member: tarfile.TarInfo) -> None:
+    with tarfile.open(tmp_path / "evil.tar", "w") as archive:
+        archive.addfile(member, io.BytesIO())
+    with pytest.raises(BackupFailed):
+        restore(tmp_path / "evil.tar", tmp_path / "again")
+    assert [file.name for file in tmp_path.iterdir()] == ["evil.tar"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "accounts.db", "text"])
+def test_a_damaged_backup_leaves_no_folder(folder: Path, tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "b.tar"
+    back_up(folder, file)
+    content = file.read_bytes()
+    match damage:
+        case "cut":
+            file.write_bytes(content[:10_000])
+        case "text":
+            file.write_text("no archive")
+        case _:
+            at = content.index(b"SQLite format 3")
+            file.write_bytes(content[:at] + b"x" * 8192 + content[at + 8192 :])
+    with pytest.raises(BackupFailed) as caught:
+        restore(file, tmp_path / "again")
+    assert "\n" not in str(caught.value)
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["b.tar", "server"]

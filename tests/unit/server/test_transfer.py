@@ -1,0 +1,120 @@
+"""Accounts out and in again: exact, whole or not at all, and what is wrong is named."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.accounts import Account, AccountId, SqliteAccounts, read_all
+from server.errors import NameInUse, TransferFailed
+from server.transfer import export_accounts, read_accounts
+from tests.strategies import names
+from wire.messages import Visibility
+from wire.names import NameKey, name_key, skeleton
+
+HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$ZGlnZXN0ZGlnZXN0ZGlnZXN0ZGln"
+moments = st.floats(min_value=0, max_value=2**40)
+
+
+def account(name: str, number: int = 1, **fields: Any) -> Account:
+    made = Account(AccountId(number), name_key(name), name, HASH, 1.5, bytes(range(32)), last_seen=2.5)
+    return msgspec.structs.replace(made, **fields)
+
+
+accounts = st.lists(
+    st.builds(
+        account,
+        names,
+        st.integers(1, 2**63 - 1),
+        created=moments,
+        last_seen=moments,
+        fingerprint=st.binary(min_size=32, max_size=32),
+        visibility=st.sampled_from(Visibility),
+        allowed=st.lists(names.map(name_key), max_size=3).map(tuple),
+        epoch=st.integers(0, 2**63 - 1),
+    ),
+    max_size=8,
+    unique_by=(lambda made: made.id, lambda made: skeleton(made.name)),
+)
+
+
+@given(accounts)
+def test_what_was_exported_comes_back_exactly(
+    tmp_path_factory: pytest.TempPathFactory, made: list[Account]
+) -> None:
+    folder = tmp_path_factory.mktemp("transfer")
+    assert export_accounts(made, folder / "accounts.toml") == len(made)
+    assert read_accounts(folder / "accounts.toml") == made
+    assert (folder / "accounts.toml").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_import_exports_to_the_same_bytes(tmp_path: Path) -> None:
+    made = [account("alice", 7, allowed=(NameKey("bob"),), epoch=3), account("Bob", 2, created=1.1e9 + 1 / 3)]
+    export_accounts(made, tmp_path / "one.toml")
+    store = SqliteAccounts(tmp_path / "accounts.db")
+    asyncio.run(store.add(read_accounts(tmp_path / "one.toml")))
+    export_accounts(read_all(tmp_path / "accounts.db"), tmp_path / "two.toml")
+    store.close()
+    assert (tmp_path / "one.toml").read_bytes() == (tmp_path / "two.toml").read_bytes()
+
+
+def test_an_import_that_meets_somebody_changes_nothing(tmp_path: Path) -> None:
+    async def work() -> None:
+        store = SqliteAccounts(tmp_path / "accounts.db")
+        await store.create(account("alice"))
+        for twin in (account("A1ice", 9), account("dave", 1)):
+            with pytest.raises(NameInUse):
+                await store.add([account("bob", 5), twin])
+        assert await store.count() == 1
+        store.close()
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("format = 1", "format = 2", "format 2"),
+        ('name = "alice"', 'name = "al ice"', "al ice"),
+        ('name = "alice"', 'nickname = "alice"', "nickname"),
+        ('name = "alice"', 'name = "bob"', "alike"),
+        ("id = 7", "id = 8", "one id"),
+        ("id = 7", "id = 99999999999999999999", "id"),
+        ("$argon2id", "$md5", "Argon2"),
+        ('visibility = "online"', 'visibility = "loud"', "loud"),
+        ('fingerprint = "00', 'fingerprint = "', "fingerprint"),
+        ("[[account]]", "[[account", "TOML"),
+        ("created = 1.5", "created = [[[[", "TOML"),
+        ("epoch = 0", "epoch = 0\nepoch = 1", "TOML"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(tmp_path: Path, old: str, new: str, words: str) -> None:
+    file = tmp_path / "accounts.toml"
+    export_accounts([account("alice", 7), account("bob", 8)], file)
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+    with pytest.raises(TransferFailed) as caught:
+        read_accounts(file)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_export_never_overwrites_and_never_stays_half(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.toml"
+    file.write_text("mine")
+    with pytest.raises(TransferFailed, match="exists"):
+        export_accounts([], file)
+    assert file.read_text() == "mine"
+    with pytest.raises(TransferFailed):
+        export_accounts(read_all(tmp_path / "nowhere.db"), tmp_path / "new.toml")
+    assert not (tmp_path / "new.toml").exists()
+    with pytest.raises(TransferFailed, match="no such file"):
+        read_accounts(tmp_path / "nowhere.toml")
+    with pytest.raises(sqlite3.Error):
+        next(read_all(tmp_path / "nowhere.db"))
