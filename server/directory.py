@@ -60,11 +60,23 @@ class Session:
     """Whose introduction is still good for a call, and until when."""
 
 
+def _no_relay(one: NameKey, other: NameKey) -> tuple[bytes, bytes]:
+    return b"", b""
+
+
 class Directory:
     """Who is there."""
 
-    def __init__(self, sign: Callable[[Ticket], bytes], *, open_addresses: bool) -> None:
+    def __init__(
+        self,
+        sign: Callable[[Ticket], bytes],
+        *,
+        open_addresses: bool,
+        relay_passes: Callable[[NameKey, NameKey], tuple[bytes, bytes]] = _no_relay,
+    ) -> None:
+        """`relay_passes` gives each of two people who are introduced a pass, empty without a relay."""
         self._sign = sign
+        self._relay_passes = relay_passes
         self.open_addresses = open_addresses
         """Whether every member sees where somebody can be reached."""
         self._sessions: dict[SessionId, Session] = {}
@@ -249,8 +261,11 @@ class Directory:
             while len(one.fresh) >= MAX_FRESH:
                 del one.fresh[next(iter(one.fresh))]
             one.fresh[other.account.key] = ticket.expires
-        to_callee = Introduction(caller.account.name, caller.account.fingerprint, caller.endpoints, signed)
-        to_caller = Introduction(callee.account.name, callee.account.fingerprint, callee.endpoints, signed)
+        passes = self._relay_passes(caller.account.key, callee.account.key)
+        to_caller, to_callee = (
+            Introduction(other.account.name, other.account.fingerprint, other.endpoints, signed, own)
+            for other, own in zip((callee, caller), passes, strict=True)
+        )
         happened = Happened(now, "introduction", caller.account.name, callee.account.name)
         return to_caller, [Push(callee.id, Introduced(to_callee)), happened]
 

@@ -7,7 +7,7 @@ import secrets
 import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from time import time
+from time import monotonic, time
 from typing import Any, assert_never
 
 from cryptography import x509
@@ -21,6 +21,7 @@ from server.directory import Directory
 from server.effects import Close, Effect, Happened, KeepLastSeen, Push, SessionId
 from server.listener import listening_pair, tls_context, usable_address
 from server.passwords import Passwords
+from server.relay import Relay
 from server.service import Service
 from server.settings import ServerSettings, data_folder, listen_address
 from server.throttles import Throttles
@@ -29,6 +30,8 @@ from server.udp import UdpPort
 from wire.certificates import Fingerprint, fingerprint
 from wire.errors import ErrorCode, Refused
 from wire.messages import CloseReason
+from wire.names import NameKey, name_key
+from wire.relay import PASS_BYTES
 from wire.tickets import Ticket, sign_ticket
 
 log = logging.getLogger(__name__)
@@ -55,6 +58,9 @@ OFFENCES = frozenset(
     }
 )
 """What an address does that may be worth a ban; `connection-refused-full` is nobody's fault."""
+MIB = 1024 * KIB
+ENDS_RELAY = frozenset({"kick", "ban", "delete", "passwd"})
+"""What happens to an account that may use the relay no more, until it is introduced anew."""
 
 
 class PhoneBookServer:
@@ -70,9 +76,14 @@ class PhoneBookServer:
             self._tls = self._load_certificate()
             self.accounts = SqliteAccounts(self._folder.accounts)
             undo.pop_all()
+        self.counts: dict[str, int] = {}
+        """How often each kind of event happened since the start."""
+        self.relay = _relay(settings, self.counts)
+        self.udp = UdpPort(self.relay, self.counts)
         self.directory = Directory(
             self._sign,
             open_addresses=settings.addresses == "members",
+            relay_passes=self._relay_passes,
         )
         self.passwords = Passwords(settings)
         self.throttles = Throttles(settings, salt=secrets.token_bytes(16))
@@ -86,9 +97,6 @@ class PhoneBookServer:
             ticket_key=self._folder.ticket_key.public_key().public_bytes_raw(),
             perform=self.perform,
         )
-        self.udp = UdpPort()
-        self.counts: dict[str, int] = {}
-        """How often each kind of event happened since the start."""
         self.watchers: set[Callable[[Happened], None]] = set()
         self.address = ("", 0)
         self._bound: dict[SessionId, Connection] = {}
@@ -170,6 +178,8 @@ class PhoneBookServer:
                     self._task(self._keep_last_seen(account_id, when))
                 case Happened(what=what):
                     self.counts[what] = self.counts.get(what, 0) + 1
+                    if self.relay is not None and what in ENDS_RELAY:
+                        self.relay.forget(name_key(effect.name))
                     self._log(effect)
                     for watcher in tuple(self.watchers):  # consoles come and go on other threads
                         watcher(effect)
@@ -195,6 +205,11 @@ class PhoneBookServer:
 
     def _sign(self, ticket: Ticket) -> bytes:
         return sign_ticket(ticket, self._folder.ticket_key)
+
+    def _relay_passes(self, one: NameKey, other: NameKey) -> tuple[bytes, bytes]:
+        if self.relay is None:
+            return b"", b""
+        return self.relay.introduce(one, other, secrets.token_bytes(2 * PASS_BYTES), monotonic())
 
     def _new_connection(self) -> Connection:
         return Connection(
@@ -269,3 +284,10 @@ class PhoneBookServer:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("event=task_fault", exc_info=task.exception())
+
+
+def _relay(settings: ServerSettings, counts: dict[str, int]) -> Relay | None:
+    if not settings.relay:
+        return None
+    rate, total = settings.relay_kib_per_second * KIB, settings.relay_mib_per_day * MIB
+    return Relay(rate=rate, total=total, secret=secrets.token_bytes(32), counts=counts)

@@ -45,6 +45,9 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     login_forget_seconds: Seconds = 600.0
     signups_per_hour: Positive = 120
     introductions_per_minute: Positive = 120
+    relay: bool = False
+    relay_kib_per_second: Positive = 256
+    relay_mib_per_day: Positive = 1024
     requests_per_second: Positive = 20_000
     send_buffer_kib: Positive = 256
     log_file: str = ""

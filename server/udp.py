@@ -1,10 +1,19 @@
-"""The phone book's UDP port: tells shells their outside address (STUN Binding, RFC 8489)."""
+"""The phone book's UDP port: tells shells their outside address (STUN Binding, RFC 8489), and carries the
+relay's datagrams where the operator switched it on.
+"""
 
 import asyncio
 import logging
+from time import monotonic
 from typing import cast
 
+from server.relay import Relay
+from wire.relay import RELAY_FIRST_BYTE
 from wire.stun import decode_request, encode_answer, is_stun
+
+TOLD, IGNORED = "outside-address", "udp-ignored"
+"""What is counted: shells that were told their outside address, datagrams that are none of this port's."""
+_RELAY = bytes((RELAY_FIRST_BYTE,))
 
 log = logging.getLogger(__name__)
 
@@ -15,12 +24,11 @@ class UdpPort(asyncio.DatagramProtocol):
     Lives on the event loop's thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, relay: Relay | None, counts: dict[str, int]) -> None:
+        """What happens is added up in `counts`."""
+        self._relay = relay
         self._transport: asyncio.DatagramTransport | None = None
-        self.bindings = 0
-        """How many shells were told their outside address."""
-        self.ignored = 0
-        """How many datagrams were none of this port's."""
+        self._counts = counts
 
     def close(self) -> None:
         """Closes the socket, if it was opened."""
@@ -35,10 +43,14 @@ class UdpPort(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """One datagram from anybody."""
-        if is_stun(data):
+        if data[:1] == _RELAY and self._relay is not None:
+            answer = self._relay.received(data, (addr[0], addr[1]), monotonic())
+            if answer is not None:
+                self._send(*answer)
+        elif is_stun(data):
             self._bind(data, addr)
         else:
-            self.ignored += 1
+            self._count(IGNORED)
 
     def error_received(self, exc: Exception) -> None:
         """An ICMP error: the datagram is lost, as any may be."""
@@ -47,11 +59,14 @@ class UdpPort(asyncio.DatagramProtocol):
     def _bind(self, data: bytes, address: tuple[str, int]) -> None:
         transaction = decode_request(data)
         if transaction is None:
-            self.ignored += 1
+            self._count(IGNORED)
             return
-        self.bindings += 1
+        self._count(TOLD)
         host = address[0].removeprefix("::ffff:").partition("%")[0]
         self._send(encode_answer(transaction, host, address[1]), address)
+
+    def _count(self, what: str) -> None:
+        self._counts[what] = self._counts.get(what, 0) + 1
 
     def _send(self, datagram: bytes, address: tuple[str, int]) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -118,6 +118,18 @@ class DatagramSeen(Event, frozen=True):
     host: str
     port: int
     what: str
+    at: float
+    """Seconds since the trace began."""
+
+
+class FrameSeen(Event, frozen=True):
+    """While tracing: a frame was sealed or opened."""
+
+    outgoing: bool
+    name: str
+    what: str
+    at: float
+    """Seconds since the trace began."""
 
 
 class StorageFailed(Event, frozen=True):

@@ -20,12 +20,14 @@ from shell.events import (
     SessionEnded,
     StatusChanged,
 )
+from shell.ladder import Facts
+from shell.line.impairment import Impairment
 from shell.line.line import Line
 from shell.mailbox import Mailbox
 from shell.phonebook import PhoneBook
 from shell.whereabouts import Whereabouts
 from wire.certificates import Identity
-from wire.errors import Refused
+from wire.errors import ErrorCode, Refused
 from wire.limits import PAGE
 from wire.messages import (
     CloseReason,
@@ -198,9 +200,40 @@ class Messenger:
         self.visibility = visibility
         self.line.keep_quiet(quiet=visibility is Visibility.HIDDEN)
 
+    async def way_to(self, name: str) -> Facts:
+        """All that is known of the way to somebody."""
+        line = self.line
+        profile, away, unknown = None, "", ""
+        try:
+            profile = await self.whois(name)
+        except NotConnected as error:
+            away = str(error)
+        except Refused as error:
+            if error.code != ErrorCode.UNKNOWN_NAME:
+                raise
+            unknown = str(error)
+        return Facts(
+            name=profile.name if profile else name,
+            contact=line.core.contact(name),
+            no_phone_book=away,
+            no_account=unknown,
+            profile=profile,
+            outside=self._whereabouts.outside if self._whereabouts else None,
+            own_port=line.port,
+            own_hosts=line.network.endpoint.hosts,
+            attempt=line.network.last_attempt(name),
+            failure=line.last_failure(name),
+            path=line.path(name),
+            measured=await line.network.measure(line.core.line_of(name)),
+        )
+
+    async def impair(self, impairment: Impairment) -> None:
+        """Makes this shell's own network worse."""
+        self.line.network.endpoint.socket.impair(impairment)
+
     async def trace(self, *, on: bool) -> None:
-        """Tells every datagram of the line, or no more."""
-        self.line.trace(on=on)
+        """Tells every datagram and frame of the line, or no more."""
+        self.line.network.trace(self._tell if on else None)
 
     # --- inside -----------------------------------------------------------------------------------------
 
@@ -281,7 +314,7 @@ class Messenger:
                 self._spawn(self._refresh())
             case Moved(name, endpoints):
                 if self._line is not None:
-                    self._line.moved(name, endpoints)
+                    self._line.network.moved(name, endpoints)
             case Notice(text):
                 self._tell(NoticeArrived(text))
             case Closing(CloseReason.SHUTDOWN | CloseReason.TOO_SLOW, text):
@@ -316,7 +349,7 @@ class Messenger:
             line = self.line
             if self._whereabouts is not None:
                 await self._whereabouts.publish(again=True)
-            line.look_for_the_silent()
+            line.network.look_for_the_silent()
             await self._watch(sorted({*line.core.watched(), *self._watched}))
 
     async def _refresh(self) -> None:

@@ -7,6 +7,7 @@ from shell.events import (
     DatagramSeen,
     Disconnected,
     Event,
+    FrameSeen,
     KeyChanged,
     MessageArrived,
     MessageProgressed,
@@ -93,8 +94,10 @@ def news(event: Event, *, time_format: str, plain: bool) -> Text | None:
             return Text(f"{safe(reason)}\nThe shell tries to come back; talks go on.", WARNING)
         case Reconnected():
             return Text("The phone book is back.", QUIET)
-        case DatagramSeen(outgoing, host, port, what):
-            return Text(f"{'to  ' if outgoing else 'from'} {host}:{port}  {what}", QUIET)
+        case DatagramSeen(outgoing, host, port, what, at):
+            return Text(f"{at:9.4f} s  {'to  ' if outgoing else 'from'} {host}:{port}  {what}", QUIET)
+        case FrameSeen(outgoing, name, what, at):
+            return Text(f"{at:9.4f} s    {'to  ' if outgoing else 'from'} {safe(name)}  {what}", QUIET)
         case StorageFailed(reason):
             return Text(safe(reason), ALARM)
         case _:

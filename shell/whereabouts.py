@@ -34,10 +34,10 @@ class Whereabouts:
         self._watching: asyncio.Task[None] | None = None
 
     @property
-    def outside(self) -> dict[str, Endpoint | None]:
-        """What each STUN server sees of this shell; None for one that does not answer."""
-        seen = self._line.endpoint.outside.seen
-        return {f"{plain_host(host)}:{port}": endpoint for (host, port), endpoint in seen.items()}
+    def outside(self) -> Endpoint | None:
+        """What a STUN server sees of this shell, the phone book first; None where none answers."""
+        seen = self._line.network.endpoint.outside.seen
+        return next((found for server in self._servers if (found := seen.get(server)) is not None), None)
 
     async def first(self) -> tuple[Endpoint, ...]:
         """The endpoints with which a session begins; an outside address that comes later is published."""
@@ -58,7 +58,7 @@ class Whereabouts:
 
     async def refresh(self) -> None:
         """Asks for the outside address where the last answer is old; waits `OUTSIDE_PATIENCE` at most."""
-        outside = self._line.endpoint.outside
+        outside = self._line.network.endpoint.outside
         if not self._servers or all(
             self._at_home(server) or outside.fresh(server) for server in self._servers
         ):
@@ -80,11 +80,15 @@ class Whereabouts:
 
     def _at_home(self, server: Address) -> bool:
         """Whether a server sees this machine's own address, so that no NAT can forget anything."""
-        seen = self._line.endpoint.outside.seen.get(server)
-        return seen is not None and seen.host in self._line.endpoint.hosts and seen.port == self._line.port
+        seen = self._line.network.endpoint.outside.seen.get(server)
+        return (
+            seen is not None
+            and seen.host in self._line.network.endpoint.hosts
+            and seen.port == self._line.port
+        )
 
     def _endpoints(self) -> tuple[Endpoint, ...]:
-        seen = self._line.endpoint.outside.seen.values()
+        seen = self._line.network.endpoint.outside.seen.values()
         return local_endpoints(
             interfaces(),
             self._line.port,
@@ -102,11 +106,12 @@ class Whereabouts:
                 loop = asyncio.get_running_loop()
                 addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
                 found.append(Endpoint(str(addresses[0][4][0]), port))
-        native = self._line.endpoint.socket.native
+        native = self._line.network.endpoint.socket.native
         self._servers = tuple(native(endpoint) for endpoint in found)
+        self._line.network.endpoint.relays.server = self._servers[0]
 
     async def _ask(self) -> None:
-        outside = self._line.endpoint.outside
+        outside = self._line.network.endpoint.outside
         book = self._servers[0]
         before = outside.seen.get(book)
         await asyncio.gather(*(outside.ask(server) for server in self._servers))
@@ -126,7 +131,7 @@ class Whereabouts:
             if hosts == before:
                 continue
             log.info("event=moved addresses=%s", ",".join(hosts))
-            self._line.endpoint.look_around()
+            self._line.network.endpoint.look_around()
             if self._book.connected and plain_host(self._book.local_host) not in hosts:
                 self._book.reconnect("This machine's address changed.")
             with contextlib.suppress(NotConnected, Refused, NotLoggedIn):

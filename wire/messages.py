@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from wire import limits
+from wire.relay import PASS_BYTES
 
 Name = Annotated[str, Meta(min_length=1, max_length=limits.MAX_NAME)]
 Password = Annotated[str, Meta(max_length=limits.MAX_PASSWORD)]
@@ -252,6 +253,8 @@ class Introduction(Message, frozen=True):
     endpoints: tuple[Endpoint, ...]
     ticket: Annotated[bytes, Meta(max_length=limits.MAX_TICKET)]
     """A `SignedTicket`, see `wire.tickets`."""
+    relay: Annotated[bytes, Meta(max_length=PASS_BYTES)] = b""
+    """The receiver's pass to the relay, see `wire.relay`; empty where the phone book offers none."""
 
 
 # --- pushes ---------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ class State(Outcome, frozen=True):
     requests: list[str]
     queued: int
     lines: dict[str, str]
-    """Name: address of the other shell."""
+    """Name: address of the other shell, or that the line is relayed."""
 
     def render(self, *, plain: bool) -> Table:
         """One row for each."""
@@ -69,7 +69,7 @@ class State(Outcome, frozen=True):
             ("unread", _counts(self.unread)),
             ("requests", ", ".join(map(safe, self.requests)) or "none"),
             ("queued", f"{self.queued} messages"),
-            ("lines", ", ".join(f"{safe(name)} at {where}" for name, where in self.lines.items()) or "none"),
+            ("lines", ", ".join(f"{safe(name)}: {where}" for name, where in self.lines.items()) or "none"),
         ]
         return table(("what", "now"), rows, plain=plain)
 

@@ -70,6 +70,8 @@ class WhoisFound(Outcome, frozen=True):
     """None where you were not introduced."""
     consent: str
     verified: bool
+    line: str | None = None
+    """How an open line gets there."""
 
     def render(self, *, plain: bool) -> Table:
         """One row for each fact."""
@@ -85,6 +87,8 @@ class WhoisFound(Outcome, frozen=True):
             ("endpoints", endpoints),
             ("you and they", self.consent),
         ]
+        if self.line is not None:
+            rows.append(("line", self.line))
         return table(("what", "value"), rows, plain=plain)
 
 
@@ -181,7 +185,8 @@ def list_people(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
 def whois(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """One person."""
     profile = app.call(app.messenger.whois(arguments.name))
-    contact = app.messenger.line.core.contact(profile.name)
+    line = app.messenger.line
+    contact, path = line.core.contact(profile.name), line.path(profile.name)
     trusted = contact is not None and contact.pinned == profile.fingerprint
     return WhoisFound(
         profile.name,
@@ -192,6 +197,7 @@ def whois(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
         None if profile.endpoints is None else [str(endpoint) for endpoint in profile.endpoints],
         contact.consent.value if contact else Consent.UNDECIDED.value,
         bool(trusted and contact and contact.verified),
+        str(path) if path else None,
     )
 
 

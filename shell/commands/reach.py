@@ -3,30 +3,19 @@
 import argparse
 from typing import TYPE_CHECKING
 
-import msgspec
 from rich.console import RenderableType
 
 from shell.commands.names import name_argument
-from shell.errors import NotConnected
 from shell.kit.command import Command, Listing, Outcome, Parser, Said
-from shell.kit.times import moment
-from shell.line.model import Consent
-from wire.display import safe
-from wire.errors import ErrorCode, Refused
-from wire.messages import Profile, Status
+from shell.kit.errors import CommandError, ExitCode
+from shell.ladder import Rung, climb
+from shell.line.impairment import BadImpairment, Impairment, parse_impairment
 
 if TYPE_CHECKING:
     from shell.console import UserConsole
 
 TOPIC = "The way to others"
-
-
-class Rung(msgspec.Struct, frozen=True):
-    """One step on the way to somebody."""
-
-    step: str
-    passed: bool
-    finding: str
+NET_DETAILS = "Each happens to a datagram on its way out and on its way in: loss, delay, duplicate, reorder."
 
 
 class Ladder(Listing, frozen=True):
@@ -53,70 +42,48 @@ class Ladder(Listing, frozen=True):
 
 
 def why(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
-    """Climbs from the phone book to the line, and stops where it does not go on."""
-    return Ladder(arguments.name, _climb(app, arguments.name))
-
-
-def _climb(app: "UserConsole", name: str) -> list[Rung]:
-    line = app.messenger.line
-    contact = line.core.contact(name)
-    shown = safe(contact.name if contact else name)
-    path = line.path(name)
-    rungs: list[Rung] = []
-    if contact is not None:
-        blocked = contact.consent is Consent.BLOCKED
-        words = f"you blocked {shown}: unblock {shown}" if blocked else f"you have not blocked {shown}"
-        rungs.append(Rung("consent", not blocked, words))
-        changed = contact.presented is not None
-        words = (
-            f"the key of {shown} changed: verify {shown}, then accept-key {shown}" if changed else "as pinned"
-        )
-        rungs.append(Rung("key", not changed, words))
-    if path is not None:
-        rungs.append(Rung("line", True, f"open, straight to {path} over UDP"))
-        return rungs
-    profile = _ask_phone_book(app, name, rungs)
-    if profile is None:
-        return rungs
-    there = profile.status is not Status.OFFLINE
-    since = f"{profile.status.value} since {moment(profile.since)}"
-    words = since if there else f"{since}, or hidden; messages wait until {shown} appears"
-    rungs.append(Rung("there", there, words))
-    if there:
-        failure = line.last_failure(name)
-        words = failure or "no line was needed yet: write something"
-        advice = "; a firewall between you may drop UDP" if failure else ""
-        rungs.append(Rung("line", failure is None, safe(words) + advice))
-    return rungs
-
-
-def _ask_phone_book(app: "UserConsole", name: str, rungs: list[Rung]) -> Profile | None:
-    try:
-        profile = app.call(app.messenger.whois(name))
-    except NotConnected as error:
-        rungs.append(Rung("phone book", False, str(error)))
-    except Refused as error:
-        if error.code != ErrorCode.UNKNOWN_NAME:
-            raise
-        rungs.append(Rung("account", False, str(error)))
-    else:
-        rungs.append(Rung("account", True, f"since {moment(profile.created)}"))
-        return profile
-    return None
+    """Climbs from one's own choices to the line, and stops where it does not go on."""
+    return Ladder(arguments.name, climb(app.call(app.messenger.way_to(arguments.name))))
 
 
 def trace(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Shows datagrams above the prompt, or no more."""
     on = arguments.switch == "on"
     app.call(app.messenger.trace(on=on))
-    return Said("Datagrams are shown as they come and go." if on else "Datagrams are no longer shown.")
+    return Said("Datagrams and frames are shown." if on else "Datagrams and frames are no longer shown.")
+
+
+def net(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
+    """Impairs this shell's own socket, or says how it is impaired."""
+    if arguments.how:
+        try:
+            impairment = Impairment() if arguments.how == ["off"] else parse_impairment(arguments.how)
+        except BadImpairment as error:
+            raise CommandError(f"net: {error}", code="usage", exit_code=ExitCode.USAGE) from None
+        app.call(app.messenger.impair(impairment))
+    impairment = app.messenger.line.network.endpoint.socket.impairment
+    if impairment == Impairment():
+        return Said("Datagrams come and go as the network has them.")
+    return Said(f"Each datagram of this shell, out and in: {impairment}. `net off` ends it.")
 
 
 def _switch(parser: Parser) -> None:
     parser.add_argument("switch", nargs="?", default="on", choices=("on", "off"), help="show them or not")
 
 
+def _how(parser: Parser) -> None:
+    parser.add_argument(
+        "how",
+        nargs="*",
+        metavar="HOW",
+        help="pairs such as loss 5%% delay 80ms, or off; without it, how it is",
+    )
+
+
 COMMANDS: tuple[Command["UserConsole"], ...] = (
     Command("why", TOPIC, "Say what is in the way to somebody", why, name_argument),
-    Command("trace", TOPIC, "Show the datagrams of your lines, never their words", trace, _switch),
+    Command("trace", TOPIC, "Show datagrams and frames, never their words or keys", trace, _switch),
+    Command(
+        "net", TOPIC, "Make this shell's network worse, to learn or to test", net, _how, details=NET_DETAILS
+    ),
 )

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from shell.line.candidates import Address, Candidate, PathKind
+from shell.line.candidates import RELAYED_PORT, Address, Candidate, PathKind
 from wire.limits import MAX_ENDPOINTS
 from wire.messages import Endpoint
 
@@ -26,7 +26,7 @@ class Interfaces:
 
     def kind_of(self, address: Address) -> PathKind:
         """How a datagram gets to an address of which nothing else is known: one that turned up by itself."""
-        if address[1] == 0:
+        if address[1] == RELAYED_PORT:
             return PathKind.RELAYED
         return PathKind.LOCAL if self.near(address[0]) else PathKind.PUNCHED
 
@@ -67,6 +67,12 @@ def local_endpoints(
     if not seen and plain_host(observed) not in near:
         seen = [Endpoint(plain_host(observed), port, outside=True)]
     return (*found[: MAX_ENDPOINTS - len(seen)], *dict.fromkeys(seen))
+
+
+def plain(address: Address) -> Address:
+    """An address as people write it."""
+    host, port = address
+    return (host if port == RELAYED_PORT else plain_host(host)), port
 
 
 def plain_host(host: str) -> str:

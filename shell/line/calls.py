@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Protocol
 
 from shell.errors import NotConnected
+from shell.line.candidates import Attempt
 from shell.line.endpoint import UdpEndpoint
 from shell.line.errors import Unreachable
 from shell.line.invitations import Admission
@@ -57,8 +58,8 @@ class Calls:
         self._remember(admission, introduction.endpoints)
         return admission
 
-    async def way_to(self, name: str, contact: Contact | None) -> tuple[Admission, tuple[Endpoint, ...]]:
-        """With what to call somebody, and where.
+    async def way_to(self, name: str, contact: Contact | None) -> tuple[Admission, Attempt]:
+        """With what to call somebody, and the try to reach them.
 
         Raises `Refused`, `NotConnected`, `NotLoggedIn`, `BadTicket`, `Unreachable`.
         """
@@ -67,14 +68,14 @@ class Calls:
             async with asyncio.timeout(BOOK_PATIENCE if known is not None else None):
                 introduction = await self._book.introduce(name)
         except (NotConnected, TimeoutError) as error:
-            if known is not None:
-                return known
+            if contact is not None and known is not None:
+                return known, self._endpoint.attempt(contact.endpoints)
             raise Unreachable(
                 f"{error} Only contacts to whom this shell has had a line can be reached without it."
             ) from None
         admission = Admission.by_ticket(self._book.open_ticket(introduction.ticket), introduction.ticket)
         self._remember(admission, introduction.endpoints)
-        return admission, introduction.endpoints
+        return admission, self._endpoint.attempt(introduction.endpoints, introduction.relay)
 
     def endpoints(self, knock_id: bytes) -> tuple[Endpoint, ...]:
         """Where the phone book said that the other side of a line is; empty between contacts."""
@@ -93,11 +94,10 @@ class Calls:
         if quiet:
             self._endpoint.stand([], monotonic())
 
-    def _known_way(self, contact: Contact) -> tuple[Admission, tuple[Endpoint, ...]] | None:
+    def _known_way(self, contact: Contact) -> Admission | None:
         if not contact.endpoints:
             return None
-        admission = self._knocks.toward(contact, period_of(self._book.now()))
-        return (admission, contact.endpoints) if admission is not None else None
+        return self._knocks.toward(contact, period_of(self._book.now()))
 
     def _remember(self, admission: Admission, endpoints: tuple[Endpoint, ...]) -> None:
         while len(self._introduced) >= MAX_INTRODUCED:

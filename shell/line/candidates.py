@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 Address = tuple[str, int]
-"""IP address and UDP port of a peer, as the socket names it; port 0 for a way through the relay."""
+"""IP address and UDP port of a peer, as the socket names it; `RELAYED_PORT` for a way through the relay."""
 
+RELAYED_PORT = 0  # no socket has it
 KNOCK_INTERVALS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between knocks, doubling as in RFC 8445 §14.3
 DIRECT_PATIENCE = 3.0  # seconds for a direct way to answer
 RELAY_PATIENCE = 3.0  # seconds more for the way through the relay
@@ -74,17 +75,31 @@ class _Door:
 class Attempt:
     """One try to reach somebody. Times are monotonic seconds."""
 
-    def __init__(self, candidates: Iterable[Candidate], now: float, *, relay: bool) -> None:
+    def __init__(self, candidates: Iterable[Candidate], now: float, relay: Candidate | None = None) -> None:
+        """`relay` is the way that is taken only when all others stay silent."""
         self._doors: dict[Address, _Door] = {}
         self._began = now
         self._round = 0
         self._next = now
+        self.relay = relay
+        self.settled = False
+        """Whether a line came up, or the try was given up."""
         self.patience = DIRECT_PATIENCE + (RELAY_PATIENCE if relay else 0.0)
         """Seconds until it is given up."""
         self.heard_from: Candidate | None = None
         """From where a datagram of the callee came, though no answer to a knock."""
         self._first_answer: float | None = None
         self.add_all(candidates)
+
+    @property
+    def answered_any(self) -> bool:
+        """Whether any way answered."""
+        return self._first_answer is not None
+
+    @property
+    def near(self) -> bool:
+        """Whether any way is on a network of this machine."""
+        return any(door.candidate.kind is PathKind.LOCAL for door in self._doors.values())
 
     @property
     def empty(self) -> bool:
@@ -103,6 +118,8 @@ class Attempt:
 
     def due(self, now: float) -> list[Address]:
         """Where to knock now."""
+        if self.relay is not None and self._first_answer is None and now >= self._began + DIRECT_PATIENCE:
+            self.add(self.relay)
         if now < self._next:
             fresh = [door for door in self._doors.values() if not door.knocks]
         else:
@@ -117,12 +134,9 @@ class Attempt:
     def wake(self) -> float:
         """When something is due again, unless an answer comes before."""
         ends = self._began + self.patience
+        relay = self._began + DIRECT_PATIENCE if self._waits_for_relay() else ends
         grace = ends if self._first_answer is None else self._first_answer + LOCAL_GRACE
-        return min(self._next, grace, ends)
-
-    def relay_due(self, now: float) -> bool:
-        """Whether no direct way answered in time, so that the relay is to be tried."""
-        return self._first_answer is None and now >= self._began + DIRECT_PATIENCE
+        return min(self._next, grace, relay, ends)
 
     def over(self, now: float) -> bool:
         """Whether it is time to give up."""
@@ -161,4 +175,8 @@ class Attempt:
 
     def candidates(self) -> tuple[Candidate, ...]:
         """All that were tried: a line keeps them, to move to a better one or when its own goes."""
-        return tuple(door.candidate for door in self._doors.values())
+        found = tuple(door.candidate for door in self._doors.values())
+        return (*found, self.relay) if self._waits_for_relay() and self.relay else found
+
+    def _waits_for_relay(self) -> bool:
+        return self.relay is not None and self.relay.address not in self._doors

@@ -100,6 +100,8 @@ class Channel:
         self.quic = quic
         self.peer: str | None = None
         """Name of the other side, None until it is proven."""
+        self.watch: Callable[[bool, Frame, int], None] | None = None
+        """Is shown every frame, with whether it goes out and its size in bytes."""
         self.path_key = path_key
         """The secret of both sides with which paths are probed: made by the callee, told in `Accept`."""
         self._identity = identity
@@ -125,7 +127,10 @@ class Channel:
 
     def send(self, frame: Frame) -> None:
         """Queues a frame."""
-        self.quic.send(encode_frame(frame))
+        encoded = encode_frame(frame)
+        if self.watch is not None:
+            self.watch(True, frame, len(encoded))
+        self.quic.send(encoded)
 
     def say_bye(self, code: LineClose) -> None:
         """Announces the end of an open line; the datagrams must go out before `close`."""
@@ -172,7 +177,10 @@ class Channel:
             for payload in self._splitter.feed(data):
                 if self.closed:
                     break
-                happened += self._take(decode_frame(payload))
+                frame = decode_frame(payload)
+                if self.watch is not None:
+                    self.watch(False, frame, len(payload))
+                happened += self._take(frame)
         except WireError as error:
             self.close(LineClose.BAD_FRAME, str(error))
             happened.append(Closed(LineClose.BAD_FRAME, str(error)))

@@ -17,6 +17,10 @@ from wire.frames import NONCE_BYTES, Probe, ProbeKind
 from wire.limits import TICKET_LIFE
 from wire.names import name_key
 
+ADVICE = (
+    "What usually helps: one network for both, a UDP port that a router forwards to one of the two (setting "
+    "`port`), or a relay, which the operator of the phone book can offer."
+)
 MAX_CALLERS = 1024  # addresses that knocked with a ticket and may dial; beyond, the oldest goes
 MAX_PUNCHING = 64  # announced callers to whom this side sends at once; the others must get here by themselves
 
@@ -57,6 +61,7 @@ class Doors:
                     self._send(knock, address)
                 await _changed_or(changed, attempt.wake() - monotonic())
         finally:
+            attempt.settled = True
             del self._dialed[admission.id]
 
     # --- answering --------------------------------------------------------------------------------------
@@ -78,8 +83,9 @@ class Doors:
         """The invitation for a knock id and a signed ticket, which is good for one line."""
         fresh = secrets.token_bytes(NONCE_BYTES)
         invitation = self._invitations.redeem(knock_id, signed, fresh, monotonic())
-        if invitation is not None:
-            self._awaited.pop(knock_id, None)
+        awaited = self._awaited.pop(knock_id, None) if invitation is not None else None
+        if awaited is not None:
+            awaited[1].settled = True
         return invitation
 
     def may_call(self, address: Address) -> bool:
@@ -134,6 +140,7 @@ class Doors:
         _, attempt = awaited
         now = monotonic()
         if attempt.over(now):
+            attempt.settled = True
             del self._awaited[ticket_id]
             return
         punch = Probe(ProbeKind.PUNCH, ticket_id, bytes(NONCE_BYTES)).encode()
@@ -154,5 +161,5 @@ async def _changed_or(changed: asyncio.Event, seconds: float) -> None:
 def _silence(attempt: Attempt) -> str:
     if attempt.empty:
         return "The other shell has published no endpoint."
-    where = ", ".join(shown for tried in attempt.tried() if (shown := str(tried.candidate)))
-    return f"No answer from {where} within {attempt.patience:g} s."
+    where = ", ".join(str(tried.candidate) for tried in attempt.tried())
+    return f"No answer from {where} within {attempt.patience:g} s. {ADVICE}"

@@ -9,11 +9,12 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Protocol
 
 from shell.line.addresses import Interfaces, interfaces
-from shell.line.candidates import Address, Attempt, Candidate, PathKind
+from shell.line.candidates import RELAYED_PORT, Address, Attempt, Candidate, PathKind
 from shell.line.channel import Arrived, Call, Channel, ChannelEvent, Closed, Opened
 from shell.line.doors import Doors
 from shell.line.errors import Unreachable
@@ -21,17 +22,22 @@ from shell.line.invitations import Admission
 from shell.line.outside import OutsideAddress
 from shell.line.paths import Datagrams, LinePath
 from shell.line.quic import Quic, RouteAdded, destination_id, is_first, is_quic
+from shell.line.relaying import Relays
+from shell.line.retries import RETRY_KEY_BYTES, Retries
 from shell.line.udp import UdpSocket
 from wire.certificates import Identity
 from wire.frames import PROBE_FIRST_BYTE, Frame, LineClose, decode_probe
 from wire.messages import Endpoint
 from wire.names import name_key
 from wire.paths import PATH_FIRST_BYTE, PATH_KEY_BYTES, PING_NONCE_BYTES, line_id, line_of_path_probe
+from wire.relay import RELAY_FIRST_BYTE
 from wire.stun import MAX_FIRST_BYTE
 
 MAX_LINES = 256  # connections at once, dialed and answered
 MAX_HALF_OPEN = 4  # connections from one address that are not proven yet
+RETRY_HALF_OPEN = 16  # unproven lines from which on callers must show that they are where they say
 HANDSHAKE_PATIENCE = 10.0  # seconds for a line to open, else it is dropped
+CLAIM_AFTER = 1.0  # seconds that direct ways get before the relay is asked; it is tried after three
 PATH_TICK = 1.0  # seconds between looks at silent and relayed paths
 
 
@@ -79,6 +85,9 @@ class UdpEndpoint:
         self._ticking: asyncio.TimerHandle | None = None
         self.socket = UdpSocket(self._route)
         self.outside = OutsideAddress(self._transmit)
+        self._frames: Callable[[Channel, bool, Frame, int], None] | None = None
+        self._retries = Retries(secrets.token_bytes(RETRY_KEY_BYTES), secrets.token_bytes)
+        self.relays = Relays(self.socket.send)
         self._doors = Doors(self._transmit, self._candidate_at)
 
     @property
@@ -107,13 +116,16 @@ class UdpEndpoint:
 
     # --- calls ------------------------------------------------------------------------------------------
 
-    def attempt(self, endpoints: Iterable[Endpoint]) -> Attempt:
-        """One try to reach somebody at these endpoints."""
-        return Attempt(map(self._candidate, endpoints), monotonic(), relay=False)
+    def attempt(self, endpoints: Iterable[Endpoint], relay: bytes = b"") -> Attempt:
+        """One try to reach somebody at these endpoints, or through the relay with this pass."""
+        attempt = Attempt(map(self._candidate, endpoints), monotonic(), self.relays.take(relay))
+        if attempt.relay is not None:
+            asyncio.get_running_loop().call_later(CLAIM_AFTER, self._want_relay, attempt)
+        return attempt
 
-    def invite(self, admission: Admission, endpoints: Iterable[Endpoint]) -> None:
+    def invite(self, admission: Admission, attempt: Attempt) -> None:
         """Lets the caller of a verified ticket knock, and sends to its endpoints meanwhile."""
-        self._doors.invite(admission, self.attempt(endpoints))
+        self._doors.invite(admission, attempt)
 
     def stand(self, admissions: Iterable[Admission], expires: float) -> None:
         """Lets these contacts knock until then (monotonic seconds), and no others from now on."""
@@ -134,13 +146,14 @@ class UdpEndpoint:
         self._flush(channel)
         return channel
 
-    def moved(self, name: str, endpoints: Iterable[Endpoint]) -> None:
-        """Somebody has other endpoints now."""
-        candidates = tuple(map(self._candidate, endpoints))
+    def moved(self, name: str, endpoints: Iterable[Endpoint], relay: bytes = b"") -> None:
+        """Somebody can be reached at these endpoints now, and through the relay with this pass."""
+        candidates = [*map(self._candidate, endpoints)]
+        way = self.relays.take(relay)
         self._doors.moved(name, candidates)
         for channel, link in self._lines.items():
             if channel.peer is not None and name_key(channel.peer) == name_key(name):
-                for candidate in candidates:
+                for candidate in candidates if way is None else (*candidates, way):
                     link.path.add(candidate)
                 self._transmit_all(link.path.look_around(monotonic()))
 
@@ -172,16 +185,24 @@ class UdpEndpoint:
         link = self._lines.get(channel)
         return link.path if link else None
 
-    def measure(self, channel: Channel) -> None:
+    def measure(self, path: LinePath) -> None:
         """Pings the other side of a line on the path in use."""
-        link = self._lines.get(channel)
-        if link is not None:
-            self._transmit_all(link.path.measure(monotonic()))
+        self._transmit_all(path.measure(monotonic()))
 
     def silent(self) -> list[Channel]:
         """The lines whose other side is not heard."""
         now = monotonic()
         return [channel for channel, link in self._lines.items() if channel.open and link.path.stale(now)]
+
+    def trace(
+        self,
+        datagrams: Callable[[bool, Address, bytes], None] | None,
+        frames: Callable[[Channel, bool, Frame, int], None] | None,
+    ) -> None:
+        """Shows every datagram and every frame, with whether it goes out, or no more."""
+        self.socket.tracer, self._frames = datagrams, frames
+        for channel in self._lines:
+            channel.watch = partial(frames, channel) if frames is not None else None
 
     def look_around(self) -> None:
         """This machine's addresses changed: every line finds out which way it goes now."""
@@ -202,6 +223,10 @@ class UdpEndpoint:
             channel = self._by_id.get(line_of_path_probe(data) or b"")
             if channel is not None:
                 self._path_probed(channel, data, address)
+        elif data[:1] == _RELAY:
+            carried = self.relays.received(data, address)
+            if carried is not None and carried[0][:1] != _RELAY:
+                self._route(*carried)
         elif data and data[0] <= MAX_FIRST_BYTE:
             self.outside.received(data)
 
@@ -210,8 +235,12 @@ class UdpEndpoint:
         if channel is None:
             if not is_first(data) or not self._may_call(address):
                 return
+            retried = self._retries.accept(data, address, monotonic())
+            if retried is None and self._half_open() >= RETRY_HALF_OPEN:
+                self._transmit(self._retries.offer(data, address, monotonic()), address)
+                return
             channel = Channel(
-                Quic.answer(self._identity, data),
+                Quic.answer(self._identity, data, retried),
                 identity=self._identity,
                 calling=None,
                 redeem=self._doors.redeem,
@@ -237,8 +266,13 @@ class UdpEndpoint:
         """Whether this address knocked with a ticket, and does not hold too many lines half-open."""
         if not self._doors.may_call(address) or len(self._lines) >= MAX_LINES:
             return False
-        half_open = sum(link.path.address == address and not line.open for line, link in self._lines.items())
-        return half_open < MAX_HALF_OPEN
+        return self._half_open(address) < MAX_HALF_OPEN
+
+    def _half_open(self, address: Address | None = None) -> int:
+        """How many lines are not proven yet, from one address or in all."""
+        return sum(
+            not line.open and address in (None, link.path.address) for line, link in self._lines.items()
+        )
 
     # --- inside -----------------------------------------------------------------------------------------
 
@@ -251,6 +285,8 @@ class UdpEndpoint:
     def _adopt(self, channel: Channel, address: Address, candidates: Iterable[Candidate]) -> None:
         for connection_id in channel.quic.routes:
             self._routes[connection_id] = channel
+        if self._frames is not None:
+            channel.watch = partial(self._frames, channel)
         path = LinePath(address, candidates, self._interfaces.kind_of, _path_nonce, calling=channel.calling)
         patience = asyncio.get_running_loop().call_later(HANDSHAKE_PATIENCE, self._check_opened, channel)
         self._lines[channel] = _Link(path, patience)
@@ -315,6 +351,8 @@ class UdpEndpoint:
 
     def _tick(self) -> None:
         for channel, link in self._lines.items():
+            for address in link.path.relays_wanted(monotonic()):
+                self.relays.want(address)
             self._transmit_all(link.path.tick(monotonic()))
             if link.path.lost(monotonic()):
                 self._watcher.silent(self, channel)
@@ -325,10 +363,17 @@ class UdpEndpoint:
             self._transmit(datagram, address)
 
     def _transmit(self, datagram: bytes, address: Address) -> None:
-        self.socket.send(datagram, address)
+        if address[1] == RELAYED_PORT:
+            self.relays.send(datagram, address)
+        else:
+            self.socket.send(datagram, address)
+
+    def _want_relay(self, attempt: Attempt) -> None:
+        if attempt.relay is not None and not attempt.settled:
+            self.relays.want(attempt.relay.address)
 
 
-_PROBE, _PATH = bytes((PROBE_FIRST_BYTE,)), bytes((PATH_FIRST_BYTE,))
+_PROBE, _PATH, _RELAY = (bytes((first,)) for first in (PROBE_FIRST_BYTE, PATH_FIRST_BYTE, RELAY_FIRST_BYTE))
 
 
 def _path_nonce() -> bytes:

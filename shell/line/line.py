@@ -18,10 +18,9 @@ from typing import Any, TypeVar, assert_never
 
 from shell import letters
 from shell.errors import MailboxFailed, NotConnected, NotLoggedIn
-from shell.events import DatagramSeen, Event, MessageProgressed, PathChanged, StorageFailed
-from shell.line.addresses import plain_host
+from shell.events import Event, MessageProgressed, PathChanged, StorageFailed
 from shell.line.calls import Introducer
-from shell.line.candidates import Attempt, Candidate, PathKind
+from shell.line.candidates import Candidate, PathKind
 from shell.line.channel import LineFrame, Opened
 from shell.line.core import LineCore
 from shell.line.effects import (
@@ -43,12 +42,10 @@ from shell.line.effects import (
     Waits,
     WatchPresence,
 )
-from shell.line.endpoint import UdpEndpoint
 from shell.line.happenings import Happenings
 from shell.line.model import MessageId, Outgoing, State
 from shell.line.network import Network
 from shell.line.settling import Settled, Waiting, Written
-from shell.line.trace import describe
 from shell.mailbox import Mailbox
 from wire.certificates import Fingerprint, Identity
 from wire.errors import BadTicket, Refused
@@ -104,17 +101,13 @@ class Line:
         return self._network.endpoint.port
 
     @property
-    def endpoint(self) -> UdpEndpoint:
-        """The socket and its lines."""
-        return self._network.endpoint
+    def network(self) -> Network:
+        """The lines on their socket."""
+        return self._network
 
     def path(self, name: str) -> Candidate | None:
         """How an open line gets to the other side."""
         return self._network.path(self._core.line_of(name))
-
-    def last_attempt(self, name: str) -> Attempt | None:
-        """The last try to reach somebody."""
-        return self._network.last_attempt(name)
 
     async def bind(self, port: int) -> None:
         """Opens the socket, so that its endpoint can be published. Raises OSError where the port is taken."""
@@ -123,14 +116,6 @@ class Line:
     def last_failure(self, name: str) -> str | None:
         """Why the last attempt to reach somebody failed; None where there was none since the last line."""
         return self._network.last_failure(name)
-
-    def trace(self, *, on: bool) -> None:
-        """Tells every datagram as an event, or no more."""
-
-        def seen(outgoing: bool, address: tuple[str, int], datagram: bytes) -> None:
-            self._tell(DatagramSeen(outgoing, plain_host(address[0]), address[1], describe(datagram)))
-
-        self.endpoint.socket.tracer = seen if on else None
 
     async def start(self, mailbox: Mailbox) -> None:
         """Takes up what the mailbox has, and whoever was introduced meanwhile."""
@@ -242,17 +227,9 @@ class Line:
         """The phone book is back."""
         self._happenings.put(lambda: self._core.book_back(monotonic()))
 
-    def look_for_the_silent(self) -> None:
-        """The phone book knows where this shell is now, and can say where others are."""
-        self._network.look_for_the_silent()
-
     def keep_quiet(self, *, quiet: bool) -> None:
         """Whether contacts who call without a ticket get no answer, because this user is hidden."""
         self._network.keep_quiet(quiet=quiet)
-
-    def moved(self, name: str, endpoints: tuple[Endpoint, ...]) -> None:
-        """Somebody who was introduced just now has other endpoints."""
-        self._network.moved(name, endpoints)
 
     def presence(self, name: str, *, online: bool) -> None:
         """Somebody came or went."""

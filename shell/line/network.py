@@ -7,18 +7,23 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from itertools import count
+from time import monotonic
 from typing import Any, Protocol, assert_never
 
 from shell.errors import MailboxFailed, NotConnected, NotLoggedIn
-from shell.line.addresses import plain_host
+from shell.events import DatagramSeen, Event, FrameSeen
+from shell.ladder import Measured
+from shell.line.addresses import plain
 from shell.line.calls import Calls, Introducer
-from shell.line.candidates import Attempt, Candidate, PathKind
+from shell.line.candidates import Address, Attempt, Candidate, PathKind
 from shell.line.channel import Arrived, Channel, ChannelEvent, Closed, LineFrame, Opened
 from shell.line.effects import LineId
 from shell.line.endpoint import UdpEndpoint
 from shell.line.errors import Unreachable
 from shell.line.knocks import PERIOD
 from shell.line.model import Contact
+from shell.line.paths import LinePath
+from shell.line.trace import describe, describe_frame
 from shell.line.ways import Ways
 from wire.certificates import Fingerprint, Identity
 from wire.errors import ErrorCode, Refused, WireError
@@ -26,6 +31,9 @@ from wire.frames import Frame, LineClose
 from wire.limits import MAX_ENDPOINTS
 from wire.messages import Endpoint, Introduction
 from wire.names import name_key
+
+PINGS = 10  # of one measurement
+PING_PAUSE = 0.03  # seconds between them; the last one has 0.6 to come back
 
 log = logging.getLogger(__name__)
 
@@ -82,13 +90,42 @@ class Network:
 
     def path(self, line: LineId | None) -> Candidate | None:
         """How an open line gets to the other side."""
-        channel = self._channels.get(line) if line is not None else None
-        path = self.endpoint.path(channel) if channel is not None else None
-        return Candidate((plain_host(path.address[0]), path.address[1]), path.kind) if path else None
+        path = self._path(line)
+        return Candidate(plain(path.address), path.kind) if path else None
 
     def last_attempt(self, name: str) -> Attempt | None:
         """The last try to reach somebody."""
         return self._ways.attempts.get(name_key(name))
+
+    async def measure(self, line: LineId | None) -> Measured | None:
+        """Pings the other side of an open line a few times."""
+        path = self._path(line)
+        if path is None:
+            return None
+        path.samples.clear()
+        for _ in range(PINGS):
+            self.endpoint.measure(path)
+            await asyncio.sleep(PING_PAUSE)
+        for _ in range(PINGS):
+            if len(path.samples) < PINGS:
+                await asyncio.sleep(2 * PING_PAUSE)
+        return Measured(PINGS, tuple(path.samples))
+
+    def trace(self, tell: Callable[[Event], None] | None) -> None:
+        """Tells every datagram and frame as an event, with the seconds since now; or no more."""
+        began = monotonic()
+        if tell is None:
+            self.endpoint.trace(None, None)
+            return
+
+        def datagram_seen(outgoing: bool, address: Address, datagram: bytes) -> None:
+            host, port = plain(address)
+            tell(DatagramSeen(outgoing, host, port, describe(datagram), monotonic() - began))
+
+        def frame_seen(channel: Channel, outgoing: bool, frame: Frame, size: int) -> None:
+            tell(FrameSeen(outgoing, channel.peer or "", describe_frame(frame, size), monotonic() - began))
+
+        self.endpoint.trace(datagram_seen, frame_seen)
 
     def last_failure(self, name: str) -> str | None:
         """Why the last attempt to reach somebody failed; None where there was none since the last line."""
@@ -118,8 +155,9 @@ class Network:
         """Lets somebody knock whom the phone book introduced. Raises `BadTicket`."""
         admission = self._calls.announced(introduction)
         if admission.callee_fingerprint == self._own and may_call(admission.caller):
-            self.endpoint.moved(admission.caller, introduction.endpoints)
-            self.endpoint.invite(admission, introduction.endpoints)
+            self.endpoint.moved(admission.caller, introduction.endpoints, introduction.relay)
+            attempt = self.endpoint.attempt(introduction.endpoints, introduction.relay)
+            self.endpoint.invite(admission, attempt)
 
     def moved(self, name: str, endpoints: tuple[Endpoint, ...]) -> None:
         """Somebody who was introduced just now has other endpoints."""
@@ -153,11 +191,11 @@ class Network:
     ) -> None:
         """Calls somebody, if their key is `allowed`; what comes of it is told to the listener."""
         try:
-            admission, endpoints = await self._calls.way_to(name, contact)
+            admission, attempt = await self._calls.way_to(name, contact)
             if not await allowed(admission.callee_fingerprint):
                 self._failed(name, f"{name}'s key changed.", offline=False)
                 return
-            attempt = self._ways.attempts[name_key(name)] = self.endpoint.attempt(endpoints)
+            self._ways.attempts[name_key(name)] = attempt
             self._dialed[await self.endpoint.call(admission, attempt)] = name
         except Refused as error:
             self._failed(name, str(error), offline=error.code == ErrorCode.UNAVAILABLE)
@@ -165,6 +203,10 @@ class Network:
             self._failed(name, str(error), offline=False)
 
     # --- inside -----------------------------------------------------------------------------------------
+
+    def _path(self, line: LineId | None) -> LinePath | None:
+        channel = self._channels.get(line) if line is not None else None
+        return self.endpoint.path(channel) if channel is not None else None
 
     def _failed(self, name: str, reason: str, *, offline: bool) -> None:
         log.info("event=dial_failed peer=%r offline=%s reason=%r", name, offline, reason)

@@ -6,11 +6,12 @@ changes, and the path is chosen below it, as iroh and Tailscale do. An address i
 it was answered: whoever copies a datagram of ours from elsewhere moves nothing.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from shell.line.candidates import MAX_CANDIDATES, Address, Candidate, PathKind
+from shell.line.candidates import MAX_CANDIDATES, RELAYED_PORT, Address, Candidate, PathKind
 from wire.paths import PathProbe, PathProbeKind, decode_path_probe, encode_path_probe
 
 PING_GAP = 0.2  # seconds between pings to one address; each datagram from a new one asks for a ping
@@ -18,6 +19,7 @@ STALE = 3.0  # seconds without a word, after something was sent, until other way
 MAX_LOST_RETRY = 60.0  # seconds between questions to the phone book about one silent path, at most
 SETTLE = 1.0  # seconds in which late datagrams from an address that was left do not count as a move
 BETTER_RETRY = 10.0  # seconds between tries of a direct way while relayed
+MAX_SAMPLES = 64  # round trips that are kept
 MAX_PINGS = 128  # pings that may be unanswered; beyond, the oldest is forgotten
 
 Datagrams = list[tuple[bytes, Address]]
@@ -50,8 +52,7 @@ class LinePath:
         "_pings",
         "address",
         "key",
-        "pongs",
-        "round_trip",
+        "samples",
         "unanswered",
     )
 
@@ -70,10 +71,8 @@ class LinePath:
         """The secret of both sides; empty until the line is open."""
         self.unanswered: float | None = None
         """Since when something was sent and nothing heard."""
-        self.round_trip: float | None = None
-        """Seconds, of the last ping on the path in use."""
-        self.pongs = 0
-        """How many pings on the path in use were answered."""
+        self.samples: deque[float] = deque(maxlen=MAX_SAMPLES)
+        """Round trips of the last pings on the path in use, in seconds."""
         self._calling = calling
         self._kind_of = kind_of
         self._nonce = nonce
@@ -134,6 +133,12 @@ class LinePath:
         self._lost_retry = min(MAX_LOST_RETRY, 2 * self._lost_retry)
         return True
 
+    def relays_wanted(self, now: float) -> list[Address]:
+        """The relayed ways that are in use, or are to be tried because the one in use is silent."""
+        if self.stale(now):
+            return [address for address in self._candidates if address[1] == RELAYED_PORT]
+        return [self.address] if self.kind is PathKind.RELAYED else []
+
     def tick(self, now: float) -> Datagrams:
         """Time has passed: looks for another way where this one is silent, or for a better one."""
         if self.stale(now):
@@ -161,11 +166,12 @@ class LinePath:
         if ping is None:
             return []
         if ping.address == self.address:
-            self.round_trip, self.unanswered = now - ping.sent, None
-            self.pongs += 1
+            self.samples.append(now - ping.sent)
+            self.unanswered = None
         elif ping.moved or self.stale(now) or self._kind(ping.address).rank < self.kind.rank:
             self._left, self._left_at = self.address, now
-            self.address, self.round_trip, self.unanswered = ping.address, now - ping.sent, None
+            self.address, self.unanswered = ping.address, None
+            self.samples.clear()
         return []
 
     def _ping(self, address: Address, now: float, *, moved: bool, gap: float = PING_GAP) -> Datagrams:

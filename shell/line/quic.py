@@ -11,6 +11,7 @@ from typing import Any
 from qh3.quic import events as qh3_events
 from qh3.quic.configuration import QuicConfiguration
 from qh3.quic.connection import QuicConnection, QuicConnectionError
+from qh3.quic.packet import encode_quic_retry
 
 from wire.certificates import Fingerprint, Identity
 from wire.frames import ALPN
@@ -85,13 +86,18 @@ class Quic:
         return cls(connection, {connection.host_cid})
 
     @classmethod
-    def answer(cls, identity: Identity, first_datagram: bytes) -> "Quic":
-        """The callee's side, made for the first datagram of a caller; feed it that datagram next."""
-        original = destination_id(first_datagram)
+    def answer(cls, identity: Identity, first_datagram: bytes, retried: bytes | None = None) -> "Quic":
+        """The callee's side, made for the first datagram of a caller; feed it that datagram next.
+
+        `retried` is the id to which the caller sent before it was told to try again.
+        """
+        addressed = destination_id(first_datagram)
         connection = QuicConnection(
-            configuration=_answering(identity), original_destination_connection_id=original
+            configuration=_answering(identity),
+            original_destination_connection_id=retried or addressed,
+            retry_source_connection_id=addressed if retried else None,
         )
-        return cls(connection, {original, connection.host_cid})
+        return cls(connection, {addressed, connection.host_cid})
 
     def receive(self, datagram: bytes, now: float) -> None:
         """Takes one datagram in."""
@@ -171,6 +177,24 @@ def destination_id(datagram: bytes) -> bytes:
         length = datagram[5]
         return datagram[6 : 6 + length]
     return datagram[1 : 1 + CONNECTION_ID_BYTES]
+
+
+def token_of(first: bytes) -> bytes:
+    """The token in a first datagram, empty for none (RFC 9000 §17.2.2)."""
+    at = 6 + first[5]
+    at += 1 + first[at]
+    size = 1 << (first[at] >> 6)  # a variable-length integer says with two bits how long it is (§16)
+    length = int.from_bytes(first[at : at + size]) & (1 << (8 * size - 2)) - 1
+    return first[at + size : at + size + length]
+
+
+def retry(first: bytes, new_id: bytes, token: bytes) -> bytes:
+    """The Retry that answers a first datagram (RFC 9000 §17.2.5)."""
+    original = destination_id(first)
+    at = 6 + len(original)
+    source = first[at + 1 : at + 1 + first[at]]
+    version = int.from_bytes(first[1:5])
+    return bytes(encode_quic_retry(version, new_id, source, original, token))
 
 
 def _configuration(**options: Any) -> QuicConfiguration:

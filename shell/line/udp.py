@@ -4,9 +4,11 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from random import random
 from typing import cast
 
 from shell.line.candidates import Address
+from shell.line.impairment import MAX_HELD, Impairment
 from wire.messages import Endpoint
 
 log = logging.getLogger(__name__)
@@ -15,8 +17,7 @@ SOCKET_BUFFER = 4 * 1024 * 1024  # bytes; bursts of large messages overrun the k
 MAX_FAULT_LOGS = 20  # lines that faults of strangers may write into the log
 
 Tracer = Callable[[bool, Address, bytes], None]
-Impair = Callable[[bytes, Callable[[bytes], None]], None]
-"""Decides what becomes of a datagram, and hands on what is left of it, now or later."""
+_UNIMPAIRED = Impairment()
 
 
 class UdpSocket(asyncio.DatagramProtocol):
@@ -26,8 +27,9 @@ class UdpSocket(asyncio.DatagramProtocol):
         self._on_datagram = on_datagram
         self.tracer: Tracer | None = None
         """Is shown every datagram, with whether it goes out."""
-        self.impair: Impair | None = None
+        self.impairment = _UNIMPAIRED
         """Treats datagrams as a bad network would, both ways."""
+        self._held = 0
         self._transport: asyncio.DatagramTransport | None = None
         self._faults = 0
         self._mapped = False
@@ -49,10 +51,14 @@ class UdpSocket(asyncio.DatagramProtocol):
         """Sends one datagram; where there is no way it is lost, as any may be."""
         if self.tracer is not None:
             self.tracer(True, address, datagram)
-        if self.impair is not None:
-            self.impair(datagram, lambda left: self._send(left, address))
+        if self.impairment is not _UNIMPAIRED:
+            self._impair(self._send, datagram, address)
         else:
             self._send(datagram, address)
+
+    def impair(self, impairment: Impairment) -> None:
+        """From now on treats datagrams so."""
+        self.impairment = _UNIMPAIRED if impairment == _UNIMPAIRED else impairment
 
     def native(self, endpoint: Endpoint) -> Address:
         """The address as this socket writes it: a dual-stack one takes IPv4 as mapped (RFC 4291 §2.5.5.2)."""
@@ -69,14 +75,24 @@ class UdpSocket(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """One datagram from anybody."""
         address = (addr[0], addr[1])
-        if self.impair is not None:
-            self.impair(data, lambda left: self._received(left, address))
+        if self.impairment is not _UNIMPAIRED:
+            self._impair(self._received, data, address)
         else:
             self._received(data, address)
 
     def error_received(self, exc: Exception) -> None:
         """An ICMP error or a full buffer: the datagram is lost, and loss is repaired anyway."""
         log.debug("event=udp_error error=%r", exc)
+
+    def _impair(self, carry: Callable[[bytes, Address], None], datagram: bytes, address: Address) -> None:
+        for delay in self.impairment.fate(random):
+            if self._held < MAX_HELD:
+                self._held += 1
+                asyncio.get_running_loop().call_later(delay, self._let_go, carry, datagram, address)
+
+    def _let_go(self, carry: Callable[[bytes, Address], None], datagram: bytes, address: Address) -> None:
+        self._held -= 1
+        carry(datagram, address)
 
     def _received(self, datagram: bytes, address: Address) -> None:
         if self.tracer is not None:

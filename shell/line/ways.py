@@ -64,4 +64,4 @@ class Ways:
         except (Refused, NotConnected, NotLoggedIn) as error:
             log.info("event=not_found_again peer=%r reason=%r", name, str(error))
         else:
-            endpoint.moved(name, introduction.endpoints)
+            endpoint.moved(name, introduction.endpoints, introduction.relay)

@@ -186,6 +186,21 @@ class Program:
         self.type(line)
         return self.see(pattern)
 
+    def until(self, line: str, pattern: str) -> re.Match[str]:
+        """Types a line again and again, until its answer is this."""
+        found: list[re.Match[str]] = []
+
+        def said() -> bool:
+            begin = len(self.text)
+            self.type(line)
+            until(lambda: len(self.text) > begin, line)
+            match = re.compile(pattern, re.MULTILINE).search(self.text, begin)
+            found.extend([match] if match else [])
+            return match is not None
+
+        until(said, f"{pattern!r} as the answer to {line!r}")
+        return found[0]
+
     def kill(self) -> None:
         """kill -9."""
         if self._process.poll() is None:

@@ -15,7 +15,7 @@ def test_two_home_routers_are_opened_and_a_new_address_in_mid_talk_loses_nothing
         bob.do("wait request", "alice wants to talk to you")
         bob.do("accept alice", "alice may write to you now")
         bob.do("wait message", "alice: one")
-        alice.do("status", r"lines .* bob at 203\.0\.113\.6:\d+")
+        alice.do("status", r"lines .* bob: 203\.0\.113\.6:\d+")
         long = "x" * 60_000  # many datagrams of full size, over a path of 1280 bytes
         alice.do(f"msg bob {long}", "Delivered to bob")
         bob.do("wait message", f"alice: {long[:40]}")
@@ -27,6 +27,68 @@ def test_two_home_routers_are_opened_and_a_new_address_in_mid_talk_loses_nothing
         # bob's router lets nothing in from there until bob has sent there: the phone book tells him to.
         alice.type("msg bob from a new address")
         bob.do("wait message --timeout 25", "alice: from a new address")
-        bob.do("status", r"lines .* alice at 203\.0\.113\.9:\d+")
+        bob.until("status", r"alice: 203\.0\.113\.9:\d+")
         bob.do("msg alice and back to it", "Delivered to alice")
         alice.do("wait message", "bob: and back to it")
+
+
+def test_symmetric_nats_are_named_as_what_is_in_the_way(tmp_path: Path) -> None:
+    with Network() as network:
+        two_homes(network, ("symmetric", "symmetric"))
+        network.phone_book("server", tmp_path / "server")
+        network.shell("bob", SERVER, tmp_path / "bob")
+        alice = network.shell("alice", SERVER, tmp_path / "alice")
+        alice.do("msg bob hello", "Queued for bob")
+        alice.until(
+            "why bob", r"punched 203\.0\.113\.6:\d+: knocked \d times, no answer(?s:.*)What usually helps"
+        )
+
+
+def test_where_the_operator_offers_a_relay_symmetric_nats_are_passed_and_both_users_know(
+    tmp_path: Path,
+) -> None:
+    with Network() as network:
+        two_homes(network, ("symmetric", "symmetric"))
+        network.phone_book("server", tmp_path / "server", "relay = true\n")
+        bob = network.shell("bob", SERVER, tmp_path / "bob")
+        alice = network.shell("alice", SERVER, tmp_path / "alice")
+        alice.type("msg bob hello")
+        bob.do("wait request --timeout 20", "alice wants to talk to you")
+        bob.do("accept alice", "alice may write to you now")
+        bob.do("wait message", "alice: hello")
+        alice.do(f"msg bob {'x' * 50_000}", "Delivered to bob")
+        alice.do("status", "bob: relayed, still end-to-end encrypted")
+        bob.do("status", "alice: relayed, still end-to-end encrypted")
+
+
+def test_ipv6_alone_and_a_new_address_in_mid_talk(tmp_path: Path) -> None:
+    with Network() as network:
+        network.spaces("alice", "server", "bob")
+        network.forward("server")
+        network.link("alice", "server", ("2001:db8:1::2/64", "2001:db8:1::1/64"), mtu=1280)
+        network.link("bob", "server", ("2001:db8:2::2/64", "2001:db8:2::1/64"), mtu=1280)
+        for host, number in (("alice", 1), ("bob", 2)):
+            network.ip(host, f"route add default via 2001:db8:{number}::1")
+        network.phone_book("server", tmp_path / "server")
+        bob = network.shell("bob", "2001:db8:2::1", tmp_path / "bob")
+        alice = network.shell("alice", "2001:db8:1::1", tmp_path / "alice")
+        alice.do("msg bob one", "bob has to accept you first")
+        bob.do("accept alice", "alice may write to you now")
+        long = "x" * 60_000
+        alice.do(f"msg bob {long}", "Delivered to bob")
+        bob.do("wait message", "alice: one")
+        bob.do("wait message", f"alice: {long[:40]}")
+        alice.do("status", r"bob: \[2001:db8:2::2\]:\d+")
+
+        # As from the radio to the cable: another address of the same machine, and the old one is gone.
+        network.ip(
+            "alice", "addr add 2001:db8:1::22/64 dev server nodad", "addr del 2001:db8:1::2/64 dev server"
+        )
+        network.ip("alice", "route replace default via 2001:db8:1::1")
+        alice.do("msg bob from a new address", "Delivered to bob")
+        bob.do("wait message", "alice: from a new address")
+        bob.until("status", r"alice: \[2001:db8:1::22\]:\d+")
+        bob.do("msg alice and back to it", "Delivered to alice")
+        alice.do("wait message", "bob: and back to it")
+        # The session with the phone book has come along.
+        alice.until("list", "bob .*online")

@@ -44,8 +44,8 @@ class Person:
         self.events.append(event)
         self._changed.set()
 
-    async def until(self, happened: Callable[[list[Event]], bool]) -> None:
-        async with asyncio.timeout(PATIENCE):
+    async def until(self, happened: Callable[[list[Event]], bool], patience: float = PATIENCE) -> None:
+        async with asyncio.timeout(patience):
             while not happened(self.events):
                 self._changed.clear()
                 await self._changed.wait()
@@ -83,6 +83,10 @@ class Town:
         for person in self.people.values():
             person.line.book_lost()
 
+    def endpoint(self, person: Person) -> Endpoint:
+        """Where others reach somebody."""
+        return Endpoint("127.0.0.1", person.line.port)
+
     def introduce(self, caller: Person, callee: Person) -> Introduction:
         self._tickets += 1
         ticket = Ticket(
@@ -96,8 +100,7 @@ class Town:
         signed = sign_ticket(ticket, self.key)
 
         def about(person: Person) -> Introduction:
-            endpoint = Endpoint("127.0.0.1", person.line.port)
-            return Introduction(person.name, person.identity.fingerprint, (endpoint,), signed)
+            return Introduction(person.name, person.identity.fingerprint, (self.endpoint(person),), signed)
 
         callee.line.introduced(about(caller))
         return about(callee)

@@ -23,7 +23,7 @@ RELAYED = Candidate(("relay", 0), PathKind.RELAYED)
 
 
 def test_all_are_knocked_at_at_once_and_ever_less_often() -> None:
-    attempt = Attempt((LOCAL, PUNCHED), 0.0, relay=False)
+    attempt = Attempt((LOCAL, PUNCHED), 0.0)
     assert attempt.due(0.0) == [LOCAL.address, PUNCHED.address]
     assert attempt.due(0.01) == []
     times = []
@@ -36,7 +36,7 @@ def test_all_are_knocked_at_at_once_and_ever_less_often() -> None:
 
 
 def test_local_wins_though_outside_answers_first() -> None:
-    attempt = Attempt((PUNCHED, LOCAL), 0.0, relay=False)
+    attempt = Attempt((PUNCHED, LOCAL), 0.0)
     attempt.due(0.0)
     attempt.answered(PUNCHED, b"nonce", 0.010)
     assert attempt.chosen(0.011) is None
@@ -45,7 +45,7 @@ def test_local_wins_though_outside_answers_first() -> None:
 
 
 def test_outside_is_taken_when_local_stays_silent() -> None:
-    attempt = Attempt((PUNCHED, LOCAL), 0.0, relay=False)
+    attempt = Attempt((PUNCHED, LOCAL), 0.0)
     attempt.due(0.0)
     attempt.answered(PUNCHED, b"nonce", 0.010)
     assert attempt.wake() <= 0.010 + LOCAL_GRACE
@@ -53,14 +53,14 @@ def test_outside_is_taken_when_local_stays_silent() -> None:
 
 
 def test_nobody_waits_where_nothing_better_could_answer() -> None:
-    attempt = Attempt((PUNCHED,), 0.0, relay=False)
+    attempt = Attempt((PUNCHED,), 0.0)
     attempt.due(0.0)
     attempt.answered(PUNCHED, b"nonce", 0.010)
     assert attempt.chosen(0.010) == (PUNCHED, b"nonce")
 
 
 def test_a_datagram_of_the_callee_shows_where_to_knock() -> None:
-    attempt = Attempt((LOCAL,), 0.0, relay=False)
+    attempt = Attempt((LOCAL,), 0.0)
     attempt.due(0.0)
     attempt.punched(PUNCHED)
     assert attempt.due(0.001) == [PUNCHED.address]
@@ -68,11 +68,10 @@ def test_a_datagram_of_the_callee_shows_where_to_knock() -> None:
 
 
 def test_the_relay_is_due_only_after_every_direct_way_was_silent() -> None:
-    attempt = Attempt((LOCAL,), 0.0, relay=True)
+    attempt = Attempt((LOCAL,), 0.0, RELAYED)
     attempt.due(0.0)
-    assert not attempt.relay_due(DIRECT_PATIENCE - 0.01)
-    assert attempt.relay_due(DIRECT_PATIENCE)
-    attempt.add(RELAYED)
+    assert RELAYED.address not in attempt.due(DIRECT_PATIENCE - 0.01)
+    assert attempt.wake() <= DIRECT_PATIENCE
     assert attempt.due(DIRECT_PATIENCE)[-1] == RELAYED.address
     attempt.answered(RELAYED, b"nonce", DIRECT_PATIENCE + 0.1)
     assert attempt.chosen(DIRECT_PATIENCE + 0.1 + LOCAL_GRACE) == (RELAYED, b"nonce")
@@ -81,7 +80,7 @@ def test_the_relay_is_due_only_after_every_direct_way_was_silent() -> None:
 
 
 def test_what_was_tried_says_who_answered_and_when() -> None:
-    attempt = Attempt((PUNCHED, LOCAL), 5.0, relay=False)
+    attempt = Attempt((PUNCHED, LOCAL), 5.0)
     attempt.due(5.0)
     attempt.answered(PUNCHED, b"nonce", 5.25)
     assert [(tried.candidate, tried.knocks, tried.answered) for tried in attempt.tried()] == [
@@ -90,9 +89,18 @@ def test_what_was_tried_says_who_answered_and_when() -> None:
     ]
 
 
+def test_where_a_direct_way_answers_the_relay_is_not_tried_but_kept_for_later() -> None:
+    attempt = Attempt((LOCAL,), 0.0, RELAYED)
+    attempt.due(0.0)
+    attempt.answered(LOCAL, b"nonce", 0.1)
+    assert attempt.chosen(0.1) == (LOCAL, b"nonce")
+    assert RELAYED.address not in attempt.due(DIRECT_PATIENCE)
+    assert attempt.candidates() == (LOCAL, RELAYED)
+
+
 @given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 0.5)), max_size=60))
 def test_a_chosen_way_is_one_that_answered_and_the_table_is_bounded(steps: list[tuple[int, float]]) -> None:
-    attempt = Attempt((), 0.0, relay=False)
+    attempt = Attempt((), 0.0)
     now, answered = 0.0, set()
     for number, pause in steps:
         now += pause

@@ -1,14 +1,19 @@
 """Real lines on loopback: keys, strangers, replay, several people."""
 
 import asyncio
+import random
 import time
 from pathlib import Path
+
+import pytest
 
 from shell.events import KeyChanged, MessageArrived, MessagesRead, NotTrusted, RequestArrived
 from shell.line.model import State
 from shell.line.quic import Quic
+from shell.line.retries import Retries
+from shell.line.udp import udp_socket
 from tests.unit.line.lines import PATIENCE, Person, Town
-from wire.certificates import make_identity
+from wire.certificates import Identity, make_identity
 from wire.frames import NONCE_BYTES, Probe, ProbeKind
 
 
@@ -194,3 +199,86 @@ async def states(person: Person) -> list[str]:
         state
         for (state,) in await person.mailbox.read(lambda connection: connection.execute(query).fetchall())
     ]
+
+
+def test_under_load_callers_show_where_they_are_and_get_their_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shell.line.endpoint.RETRY_HALF_OPEN", 0)
+    retried: list[bytes] = []
+    offer = Retries.offer
+
+    def counted(retries: Retries, first: bytes, address: tuple[str, int], now: float) -> bytes:
+        retried.append(first)
+        return offer(retries, first, address, now)
+
+    monkeypatch.setattr(Retries, "offer", counted)
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        await alice.line.settled(await alice.line.write("bob", "hello"), PATIENCE)
+        assert texts(bob) == ["hello"]
+        assert retried
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_garbage_from_strangers_makes_no_connection_and_stops_no_talk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bytes] = []
+    answer = Quic.answer
+
+    def counted(identity: Identity, first: bytes, retried: bytes | None = None) -> Quic:
+        made.append(first)
+        return answer(identity, first, retried)
+
+    monkeypatch.setattr(Quic, "answer", counted)
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        loop, source = asyncio.get_running_loop(), random.Random(5)
+        address = ("127.0.0.1", bob.line.port)
+        transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=address)
+        initial = Quic.dial(bob.identity.fingerprint, time.monotonic()).transmit(time.monotonic())[0]
+        for number in range(20):
+            for _ in range(100):
+                transport.sendto(source.randbytes(source.randrange(1, 1400)))
+                transport.sendto(initial)
+            await alice.line.settled(await alice.line.write("bob", str(number)), PATIENCE)
+        assert texts(bob) == [str(number) for number in range(20)]
+        assert initial not in made
+        transport.close()
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_a_line_outlives_the_address_of_its_peer(tmp_path: Path) -> None:
+    """As when a NAT forgets: the same socket is suddenly heard from another port."""
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        await alice.line.settled(await alice.line.write("bob", "one"), PATIENCE)
+        opened = alice.line.core.line_of("bob"), bob.line.core.line_of("alice")
+        before = bob.line.path("alice")
+        moved = udp_socket(0)
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: alice.line.network.endpoint.socket, sock=moved
+        )
+        await alice.line.settled(await alice.line.write("bob", "two"), PATIENCE)
+        await bob.line.settled(await bob.line.write("alice", "three"), PATIENCE)
+        assert (texts(bob), texts(alice)) == (["one", "two"], ["three"])
+        after = bob.line.path("alice")
+        assert before is not None
+        assert after is not None
+        assert after.address == (before.address[0], moved.getsockname()[1])
+        assert (alice.line.core.line_of("bob"), bob.line.core.line_of("alice")) == opened
+        for person in (alice, bob):
+            await town.leave(person)
+        transport.close()
+
+    asyncio.run(talk())

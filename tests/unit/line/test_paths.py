@@ -52,7 +52,6 @@ def test_a_peer_heard_from_elsewhere_is_followed_once_it_answers_there() -> None
     assert alice.address == BOB
     play(alice, first, {BOB_MOVED}, 1.1)
     assert alice.address == BOB_MOVED
-    assert alice.round_trip is not None
 
 
 def test_a_copied_datagram_from_a_stranger_moves_nothing() -> None:
@@ -92,6 +91,15 @@ def test_a_path_that_answers_stays_though_others_answer_too() -> None:
     alice = path_to(BOB, Candidate(BOB_MOVED, PathKind.PUNCHED))
     play(alice, alice.look_around(1.0), {BOB, BOB_MOVED}, 1.1)
     assert alice.address == BOB
+
+
+def test_pings_on_the_path_in_use_measure_its_round_trip() -> None:
+    alice = path_to(BOB)
+    for step in range(3):
+        play(alice, alice.measure(float(step)), {BOB}, step + 0.25)
+    assert list(alice.samples) == [0.25, 0.25, 0.25]
+    play(alice, alice.heard_elsewhere(BOB_MOVED, 5.0), {BOB_MOVED}, 5.1)
+    assert not alice.samples
 
 
 def test_while_relayed_a_direct_way_is_tried_again_and_taken() -> None:

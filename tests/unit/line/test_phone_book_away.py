@@ -128,7 +128,7 @@ def test_a_knock_seen_on_the_network_opens_no_line_to_another(tmp_path: Path) ->
         town.lose_book()
         eve = await town.enter(Person("eve", tmp_path, town))
         # Eve's shell calls with what Alice's would knock with.
-        endpoint = eve.line.endpoint
+        endpoint = eve.line.network.endpoint
         channel = await endpoint.call(knock, endpoint.attempt(known.endpoints))
         closed = asyncio.Event()
         eve.line._network._dialed[channel] = "bob"

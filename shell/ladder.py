@@ -1,0 +1,173 @@
+"""The way to somebody as a ladder: each step and whether it holds, from one's own choices to the line.
+Pure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from shell.kit.times import moment
+from shell.line.candidates import Attempt, Candidate, PathKind, Tried
+from shell.line.model import Consent, Contact
+from wire.display import safe
+from wire.messages import Endpoint, Profile, Status
+
+ADVICE = (
+    "one network for both, or a UDP port that a router forwards to one of you (setting `port`), or a relay "
+    "of the phone book's operator"
+)
+
+
+class Rung(msgspec.Struct, frozen=True):
+    """One step on the way to somebody."""
+
+    step: str
+    passed: bool
+    finding: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Pings on an open line."""
+
+    sent: int
+    round_trips: Sequence[float]
+    """Seconds, of those that were answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known of the way to somebody."""
+
+    name: str
+    contact: Contact | None = None
+    no_phone_book: str = ""
+    """Why the phone book could not be asked."""
+    no_account: str = ""
+    """What the phone book says of a name that nobody has."""
+    profile: Profile | None = None
+    outside: Endpoint | None = None
+    """What the phone book's UDP port saw of this shell."""
+    own_port: int = 0
+    own_hosts: Sequence[str] = ()
+    attempt: Attempt | None = None
+    failure: str | None = None
+    """Why the last try to reach them failed."""
+    path: Candidate | None = None
+    """How an open line goes."""
+    measured: Measured | None = None
+
+
+def climb(facts: Facts) -> list[Rung]:
+    """From one's own choices to the line; it ends where it does not go on."""
+    rungs = [*_own_choices(facts), *_phone_book(facts)]
+    if facts.path is None and not all(rung.passed for rung in rungs):
+        return rungs
+    there = facts.profile is None or facts.profile.status is not Status.OFFLINE
+    if facts.path is None and not there:
+        return rungs
+    return [*rungs, *_own_side(facts), *_ways(facts), *_line(facts)]
+
+
+def _own_choices(facts: Facts) -> list[Rung]:
+    contact = facts.contact
+    if contact is None:
+        return []
+    shown = safe(contact.name)
+    blocked, changed = contact.consent is Consent.BLOCKED, contact.presented is not None
+    return [
+        Rung(
+            "consent",
+            not blocked,
+            f"you blocked {shown}: unblock {shown}" if blocked else f"you have not blocked {shown}",
+        ),
+        Rung(
+            "key",
+            not changed,
+            f"the key of {shown} changed: verify {shown}, then accept-key {shown}"
+            if changed
+            else "as pinned",
+        ),
+    ]
+
+
+def _phone_book(facts: Facts) -> list[Rung]:
+    if facts.no_phone_book:
+        talks = "; the line does without" if facts.path is not None else ""
+        return [Rung("phone book", False, f"{facts.no_phone_book}{talks}")]
+    if facts.profile is None:
+        return [Rung("account", False, facts.no_account)]
+    profile, shown = facts.profile, safe(facts.profile.name)
+    there = profile.status is not Status.OFFLINE
+    since = f"{profile.status.value} since {moment(profile.since)}"
+    return [
+        Rung("account", True, f"since {moment(profile.created)}"),
+        Rung("there", there, since if there else f"{since}, or hidden; messages wait until {shown} appears"),
+    ]
+
+
+def _own_side(facts: Facts) -> list[Rung]:
+    outside = facts.outside
+    if outside is None:
+        words = "the phone book's UDP port does not answer you: something near you blocks UDP"
+        # Two on one network need no way out.
+        return [Rung("your UDP", facts.path is not None, words)]
+    same = outside.host in facts.own_hosts and outside.port == facts.own_port
+    how = "no NAT in between" if same else "through a NAT"
+    return [Rung("your UDP", True, f"the phone book sees you at {outside}, {how}")]
+
+
+def _ways(facts: Facts) -> list[Rung]:
+    if facts.attempt is None:
+        return []
+    return [_way(tried) for tried in facts.attempt.tried()]
+
+
+def _way(tried: Tried) -> Rung:
+    where = "" if tried.candidate.kind is PathKind.RELAYED else f" {tried.candidate}"
+    head = f"{tried.candidate.kind.value}{where}: "
+    if tried.answered is not None:
+        return Rung("way", True, f"{head}answered after {tried.answered * 1000:.1f} ms")
+    times = f"{tried.knocks} times" if tried.knocks != 1 else "once"
+    return Rung("way", False, f"{head}knocked {times}, no answer")
+
+
+def _line(facts: Facts) -> list[Rung]:
+    if facts.path is not None:
+        direct = facts.path.kind is not PathKind.RELAYED
+        way = f"{facts.path.kind.value}, straight to {facts.path} over UDP" if direct else str(facts.path)
+        words = f"open, {way}"
+        return [Rung("line", True, words), *_quality(facts.measured)]
+    if facts.failure is None:
+        return [Rung("line", True, "no line was needed yet: write something")]
+    return [Rung("line", False, f"{_silent_side(facts)} What usually helps: {ADVICE}.")]
+
+
+def _quality(measured: Measured | None) -> list[Rung]:
+    if measured is None:
+        return []
+    answered = len(measured.round_trips)
+    lost = measured.sent - answered
+    if not answered:
+        return [Rung("round trip", False, f"none of {measured.sent} pings was answered: the path is silent")]
+    middle = sorted(measured.round_trips)[answered // 2] * 1000
+    return [Rung("round trip", True, f"{middle:.1f} ms; {lost} of {measured.sent} pings lost")]
+
+
+def _silent_side(facts: Facts) -> str:
+    """Whose side it is, as far as can be told from here."""
+    shown = safe(facts.name)
+    attempt = facts.attempt
+    if attempt is None or attempt.answered_any:
+        return safe(facts.failure or "")
+    if facts.outside is None:
+        return "Nothing of yours gets out: your side is silent."
+    if attempt.heard_from is not None:
+        return f"{shown} reaches you, and you do not reach {shown}: a firewall there drops what you send."
+    if not any(tried.candidate.kind is PathKind.PUNCHED for tried in attempt.tried()) and not attempt.near:
+        return f"{shown} published no outside address: UDP is probably blocked on the side of {shown}."
+    return (
+        "Both of you may reach the phone book, yet not each other: both NATs take another port for every "
+        "destination (symmetric), or a firewall drops UDP from strangers."
+    )

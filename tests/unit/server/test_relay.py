@@ -1,0 +1,146 @@
+"""The relay carries for introduced pairs alone, within their share, and never to who did not ask for it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.relay import BURST, BYTES, COOKIE_LIFE, DATAGRAMS, DAY, IDLE, OVER_LIMIT, SWEEP, Address, Relay
+from shell.line.relaying import Pass
+from wire.names import name_key
+from wire.relay import CLAIM_BYTES, NO_COOKIE, PASS_BYTES, Claim, RelayKind, encode_claim, encode_data
+
+ALICE, BOB, EVE = name_key("alice"), name_key("bob"), name_key("eve")
+HERE, THERE, ELSEWHERE = ("192.0.2.1", 1), ("192.0.2.2", 2), ("203.0.113.6", 6)
+SERVER = ("198.51.100.1", 6969)
+FRESH = bytes(range(2 * PASS_BYTES))
+FRESH_TOO = bytes(range(100, 100 + 2 * PASS_BYTES))
+
+
+COUNTS: dict[str, int] = {}
+
+
+def relay(*, rate: int = 1_000_000, total: int = 1_000_000) -> Relay:
+    COUNTS.clear()
+    return Relay(rate=rate, total=total, secret=b"secret", counts=COUNTS)
+
+
+def bind(at: Relay, whole: bytes, address: Address, now: float = 0.0) -> Pass:
+    """A shell claims its pass from an address until the relay knows it."""
+    side = Pass(whole, SERVER)
+    side.want(now)
+    while (claim := side.due(now)) is not None:
+        answer = at.received(claim, address, now)
+        assert answer is not None
+        assert len(answer[0]) == len(claim) == CLAIM_BYTES
+        side.answered(answer[0], now)
+    assert side.bound
+    return side
+
+
+def pair(at: Relay) -> tuple[Pass, Pass]:
+    one, other = at.introduce(ALICE, BOB, FRESH, 0.0)
+    return bind(at, one, HERE), bind(at, other, THERE)
+
+
+def test_two_who_were_introduced_reach_each_other() -> None:
+    at = relay()
+    alice, bob = pair(at)
+    assert at.received(encode_data(alice.id, b"sealed"), HERE, 1.0) == (encode_data(bob.id, b"sealed"), THERE)
+    assert at.received(encode_data(bob.id, b"back"), THERE, 1.0) == (encode_data(alice.id, b"back"), HERE)
+    assert (at.pairs, COUNTS[DATAGRAMS], COUNTS[BYTES]) == (1, 2, 10)
+
+
+def test_nothing_goes_to_an_address_that_did_not_answer_with_its_cookie() -> None:
+    at = relay()
+    one, other = at.introduce(ALICE, BOB, FRESH, 0.0)
+    alice = bind(at, one, HERE)
+    # Eve claims bob's pass with the address of a victim: the cookie goes there and not to her.
+    claim = encode_claim(Claim(RelayKind.CLAIM, other[:8], NO_COOKIE), other[8:])
+    assert at.received(claim, ELSEWHERE, 0.0) is not None
+    assert at.received(claim, ELSEWHERE, 0.0) is not None
+    assert at.received(encode_data(alice.id, b"sealed"), HERE, 0.0) is None
+
+
+def test_a_cookie_of_another_address_or_of_long_ago_binds_nothing() -> None:
+    at = relay()
+    one, other = at.introduce(ALICE, BOB, FRESH, 0.0)
+    alice, bob = bind(at, one, HERE), bind(at, other, THERE)
+    bob.want(100.0)
+    stolen = bob.due(100.0)  # with the cookie for THERE
+    assert stolen is not None
+    at.received(stolen, ELSEWHERE, 0.0)
+    assert at.received(encode_data(alice.id, b"x"), HERE, 0.0) == (encode_data(bob.id, b"x"), THERE)
+    late = at.received(stolen, THERE, 3 * COOKIE_LIFE)
+    assert late is not None
+    assert late[0][1] == RelayKind.COOKIE
+
+
+def test_without_the_key_of_a_pass_nothing_is_answered() -> None:
+    at = relay()
+    one, _ = at.introduce(ALICE, BOB, FRESH, 0.0)
+    assert at.received(encode_claim(Claim(RelayKind.CLAIM, one[:8], NO_COOKIE), bytes(16)), HERE, 0.0) is None
+
+
+def test_only_the_bound_address_sends() -> None:
+    at = relay()
+    alice, _ = pair(at)
+    assert at.received(encode_data(alice.id, b"forged"), ELSEWHERE, 1.0) is None
+
+
+def test_a_shell_that_moved_claims_again_and_is_followed() -> None:
+    at = relay()
+    alice, bob = pair(at)
+    moved = bind(at, alice.id + FRESH[8:24], ELSEWHERE, 5.0)
+    assert moved.id == alice.id
+    assert at.received(encode_data(bob.id, b"x"), THERE, 6.0) == (encode_data(alice.id, b"x"), ELSEWHERE)
+
+
+def test_a_user_has_so_many_bytes_a_second_and_no_more() -> None:
+    at = relay(rate=BURST)
+    alice, bob = pair(at)
+    datagram = encode_data(alice.id, bytes(1024))
+    carried = sum(at.received(datagram, HERE, step / 1000) is not None for step in range(10_000))
+    assert BURST // 1024 * 10 <= carried <= BURST // 1024 * 11
+    assert COUNTS[OVER_LIMIT] == 10_000 - carried
+    assert at.received(encode_data(bob.id, bytes(1024)), THERE, 10.0) is not None  # bob's own share
+
+
+def test_a_user_has_so_many_bytes_a_day_with_whomever() -> None:
+    at = relay(total=10_000)
+    alice, _ = pair(at)
+    datagram = encode_data(alice.id, bytes(1000))
+    assert sum(at.received(datagram, HERE, 1.0 + step) is not None for step in range(20)) == 10
+    one, other = at.introduce(ALICE, EVE, FRESH_TOO, 30.0)
+    again = bind(at, one, HERE, 30.0)
+    bind(at, other, ELSEWHERE, 30.0)
+    assert at.received(encode_data(again.id, bytes(1000)), HERE, 31.0) is None
+    assert at.received(encode_data(again.id, bytes(1000)), HERE, 1.0 + DAY) is not None
+
+
+def test_who_is_introduced_again_keeps_the_pass_and_who_was_ended_does_not() -> None:
+    at = relay()
+    passes = at.introduce(ALICE, BOB, FRESH, 0.0)
+    assert at.introduce(BOB, ALICE, FRESH_TOO, 1.0) == passes[::-1]
+    alice = bind(at, passes[0], HERE)
+    bind(at, passes[1], THERE)
+    at.forget(BOB)
+    assert at.received(encode_data(alice.id, b"x"), HERE, 2.0) is None
+    assert at.pairs == 0
+
+
+def test_silent_pairs_are_forgotten() -> None:
+    at = relay()
+    at.introduce(ALICE, BOB, FRESH, 0.0)
+    at.introduce(ALICE, EVE, FRESH_TOO, IDLE + 2 * SWEEP)
+    assert at.pairs == 1
+
+
+addresses = st.sampled_from((HERE, THERE, ELSEWHERE))
+
+
+@given(st.lists(st.tuples(st.binary(max_size=80), addresses), max_size=30))
+def test_strangers_get_no_answer_at_all(datagrams: list[tuple[bytes, Address]]) -> None:
+    at = relay()
+    at.introduce(ALICE, BOB, FRESH, 0.0)
+    for datagram, address in datagrams:
+        for head in (b"", b"\x09", b"\x09\x01" + FRESH[:8], b"\x09\x04" + FRESH[:8]):
+            assert at.received(head + datagram, address, 1.0) is None
