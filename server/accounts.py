@@ -49,7 +49,7 @@ class Account(msgspec.Struct, frozen=True):
     fingerprint: bytes
     visibility: Visibility = Visibility.ONLINE
     allowed: tuple[NameKey, ...] = ()
-    """Who sees the account as online where its visibility is `contacts`."""
+    """Who sees the account as online where its visibility is `contacts` or `hidden`."""
     last_seen: float = 0.0
     """When the account was last visible to everybody."""
     epoch: int = 0

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from itertools import count
 
 from server.accounts import Account
-from server.effects import Close, Effect, Happened, KeepLastSeen, Push, SessionId
+from server.effects import Close, Effect, HandOverKnocks, Happened, KeepLastSeen, Push, SessionId
 from wire.errors import ErrorCode, Refused
 from wire.limits import MAX_WATCHED, TICKET_LIFE
 from wire.messages import (
@@ -104,9 +104,11 @@ class Directory:
         if session is None:
             return Status.OFFLINE
         account = session.account
-        if account.visibility is Visibility.CONTACTS:
-            return Status.ONLINE if asker == key or asker in account.allowed else Status.OFFLINE
-        return _PUBLIC.get(account.visibility, Status.OFFLINE)
+        if account.visibility is Visibility.CONTACTS and asker == key:
+            return Status.ONLINE
+        if account.visibility not in _PUBLIC:
+            return Status.ONLINE if asker in account.allowed else Status.OFFLINE
+        return _PUBLIC[account.visibility]
 
     def visible(self, asker: NameKey, key: NameKey) -> Account | None:
         """The account of somebody whom the asker sees; None means: ask the store, as for somebody offline."""
@@ -161,7 +163,11 @@ class Directory:
             self._sessions[session.id] = self._by_key[account.key] = session
 
         effects += self._changing(account.key, change)
-        return session.id, [*effects, Happened(now, "login", account.name, address=address)]
+        effects += [
+            Happened(now, "login", account.name, address=address),
+            HandOverKnocks(session.id, account.key, account.created),
+        ]
+        return session.id, effects
 
     def close(self, session_id: SessionId, now: float, why: str) -> list[Effect]:
         """A session is over: logged out, closed, or vanished."""
@@ -268,6 +274,11 @@ class Directory:
         )
         happened = Happened(now, "introduction", caller.account.name, callee.account.name)
         return to_caller, [Push(callee.id, Introduced(to_callee)), happened]
+
+    def knocked(self, account: Account) -> list[Effect]:
+        """Somebody knocked, and that is written: whoever is there hears of it, seen by others or not."""
+        callee = self._by_key.get(account.key)
+        return [HandOverKnocks(callee.id, account.key, account.created)] if callee is not None else []
 
     # --- inside -----------------------------------------------------------------------------------------
 

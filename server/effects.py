@@ -7,6 +7,7 @@ import msgspec
 
 from server.accounts import AccountId
 from wire.messages import CloseReason, Message
+from wire.names import NameKey
 
 SessionId = NewType("SessionId", int)
 """Numbers the sessions of one run of the phone book."""
@@ -38,6 +39,16 @@ class KeepLastSeen:
     """Seconds since the epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class HandOverKnocks:
+    """Tell a session who knocked for its account."""
+
+    session: SessionId
+    key: NameKey
+    created: float
+    """When the account was made, seconds since the epoch; what is older was meant for another."""
+
+
 class Happened(msgspec.Struct, frozen=True):
     """One line of the operator's `watch`."""
 
@@ -51,4 +62,4 @@ class Happened(msgspec.Struct, frozen=True):
     """The IP address that it came from, where it came from one."""
 
 
-Effect = Push | Close | KeepLastSeen | Happened
+Effect = Push | Close | KeepLastSeen | HandOverKnocks | Happened

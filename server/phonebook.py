@@ -18,7 +18,8 @@ from server.accounts import AccountId, SqliteAccounts
 from server.connection import Connection
 from server.datafolder import DataFolder
 from server.directory import Directory
-from server.effects import Close, Effect, Happened, KeepLastSeen, Push, SessionId
+from server.effects import Close, Effect, HandOverKnocks, Happened, KeepLastSeen, Push, SessionId
+from server.knocks import Knocks
 from server.listener import listening_pair, tls_context, usable_address
 from server.passwords import Passwords
 from server.relay import Relay
@@ -75,6 +76,8 @@ class PhoneBookServer:
             undo.callback(self._folder.close)
             self._tls = self._load_certificate()
             self.accounts = SqliteAccounts(self._folder.accounts)
+            undo.callback(self.accounts.close)
+            self.knocks = Knocks(self._folder.path / "knocks.db")
             undo.pop_all()
         self.counts: dict[str, int] = {}
         """How often each kind of event happened since the start."""
@@ -94,6 +97,7 @@ class PhoneBookServer:
             self.passwords,
             TokenMint(self._folder.token_secret),
             self.throttles,
+            self.knocks,
             ticket_key=self._folder.ticket_key.public_key().public_bytes_raw(),
             perform=self.perform,
         )
@@ -146,6 +150,7 @@ class PhoneBookServer:
         """Lets go of the data folder."""
         self.passwords.close()
         self.accounts.close()
+        self.knocks.close()
         self._folder.close()
 
     @property
@@ -176,6 +181,8 @@ class PhoneBookServer:
                         connection.close(reason, text)
                 case KeepLastSeen(account_id, when):
                     self._task(self._keep_last_seen(account_id, when))
+                case HandOverKnocks(session, key, created):
+                    self._task(self._hand_over_knocks(session, key, created))
                 case Happened(what=what):
                     self.counts[what] = self.counts.get(what, 0) + 1
                     if self.relay is not None and what in ENDS_RELAY:
@@ -244,6 +251,11 @@ class PhoneBookServer:
     async def _keep_last_seen(self, account_id: AccountId, when: float) -> None:
         with contextlib.suppress(Refused):  # a full disk was logged; when somebody was here is no promise
             await self.accounts.update(account_id, last_seen=when)
+
+    async def _hand_over_knocks(self, session: SessionId, key: NameKey, created: float) -> None:
+        with contextlib.suppress(Refused):  # a full disk was logged; a knock is a hint
+            for knocked in await self.knocks.take(key, created):
+                self.perform([Push(session, knocked)])
 
     async def _sweep(self) -> None:
         while True:

@@ -17,6 +17,7 @@ from server.accounts import Account, AccountId, AccountStore
 from server.directory import Directory, Session
 from server.effects import Effect, Happened, SessionId
 from server.errors import NameInUse
+from server.knocks import Knocks
 from server.passwords import Passwords
 from server.settings import ServerSettings
 from server.throttles import LoginAttempt, Prefix, Throttles
@@ -62,6 +63,7 @@ class Service:
         passwords: Passwords,
         mint: TokenMint,
         throttles: Throttles,
+        knocks: Knocks,
         *,
         ticket_key: bytes,
         perform: Callable[[list[Effect]], None],
@@ -72,6 +74,7 @@ class Service:
         self._passwords = passwords
         self._mint = mint
         self._throttles = throttles
+        self._knocks = knocks
         self._ticket_key = ticket_key
         self._perform = perform
         self.requests = 0
@@ -102,6 +105,8 @@ class Service:
                 return self._list(session, request)
             case messages.Introduce():
                 return self._introduce(session, request)
+            case messages.Knock():
+                return self._knock(session, request)
             case messages.Watch():
                 return self._watch(session, request)
             case messages.Unwatch(names):
@@ -256,6 +261,16 @@ class Service:
         self._perform(effects)
         return introduction
 
+    async def _knock(self, session: Session, request: messages.Knock) -> Message:
+        """The same look and the same write, whoever is there; they hear of it after this is answered."""
+        self._throttles.introduction(session.account.key, monotonic())  # a knock costs as much
+        account = await self._stored(request.name)
+        if account.key == session.account.key:
+            raise Refused(ErrorCode.UNAVAILABLE, "That is you.")
+        await self._knocks.leave(account.key, session.account.name, time())
+        asyncio.get_running_loop().call_soon(lambda: self._perform(self._directory.knocked(account)))
+        return messages.Done()
+
     async def _watch(self, session: Session, request: messages.Watch) -> Message:
         found = [await self._accounts.find(name_key(name)) for name in request.names]
         people = self._directory.watch(session, [account for account in found if account is not None])
@@ -264,7 +279,7 @@ class Service:
     async def _set_visibility(self, session: Session, request: messages.SetVisibility) -> Message:
         allowed = (
             tuple(sorted({name_key(name) for name in request.allowed}))
-            if request.visibility is Visibility.CONTACTS
+            if request.visibility in (Visibility.CONTACTS, Visibility.HIDDEN)
             else ()
         )
         now = time()

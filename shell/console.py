@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
 import msgspec
 from cmd2 import Completions
 from cmd2.utils import CustomCompletionSettings
+from rich.text import Text
 
 from shell import finding
 from shell.attention import Attention
@@ -17,12 +18,13 @@ from shell.chat import Chat
 from shell.datafolder import DataFolder
 from shell.errors import HostingFailed, NotConnected
 from shell.events import Event, MessageArrived, MessageProgressed, SessionEnded
+from shell.hooks import Hooks
 from shell.inbox import Inbox
 from shell.keyboard import Keyboard
 from shell.kit.app import ConsoleApp
 from shell.kit.command import verbatim_names
 from shell.kit.errors import CommandError
-from shell.kit.theme import unicode_works
+from shell.kit.theme import WARNING, unicode_works
 from shell.line.model import State
 from shell.news import news
 from shell.sentences import sentence_of
@@ -103,6 +105,7 @@ class UserConsole(ConsoleApp):
         self.exclude_from_history += [*verbatim_names(self.COMMANDS), "ask", "answer", "roll"]
         self.theme = settings.theme
         self.inbox = Inbox()
+        self.hooks = Hooks(self._hook_failed)
         self.chat_with: str | None = None
         """Whose name free lines go to."""
         self.talks = Talks()
@@ -183,6 +186,10 @@ class UserConsole(ConsoleApp):
             bridge, messenger = network
             bridge.call(messenger.close(), CLOSE_PATIENCE)
             bridge.stop()
+
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The groups of names, those of the `group` command before those of the settings file."""
+        return {**self.settings.groups, **self.folder.groups()}
 
     def host(self) -> Hosted:
         """The phone book of one's own, started where it does not run yet. Raises `HostingFailed`."""
@@ -308,6 +315,7 @@ class UserConsole(ConsoleApp):
     def close(self) -> None:
         """Leaves the phone book and ends the network thread; a phone book of one's own stops after that."""
         try:
+            self.hooks.close()
             self._leave()
         finally:
             if self._hosted is not None:
@@ -322,6 +330,16 @@ class UserConsole(ConsoleApp):
             pass  # it is told by the end of the connection as well
         finally:
             self.bridge.stop()
+
+    def _hook_failed(self, sentence: str) -> None:
+        """Called on the thread of the hooks."""
+        if self.interactive:
+            self.announce(Text(sentence, WARNING))
+            return
+        failed = {"error": "hook-failed", "message": sentence}
+        line = msgspec.json.encode(failed).decode() if self.json_output else sentence
+        self.stderr.write(line + "\n")
+        self.stderr.flush()
 
     # --- inside -----------------------------------------------------------------------------------------
 
@@ -344,6 +362,7 @@ class UserConsole(ConsoleApp):
             self.chat_with = None
         if not (isinstance(event, MessageProgressed) and event.state in _ON_THE_WAY):
             self.inbox.put(event)
+        self.hooks.heard(event)
         if not self.interactive:
             return
         self.attention.heard(event, self.user)

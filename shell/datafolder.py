@@ -1,15 +1,18 @@
 """The shell's data folder: keys, mailboxes, and the pinned keys of phone books. Mode 0700, files 0600.
 
 known-phone-books.toml            address -> fingerprint
+groups.toml                       groups of names
 joined.toml                       the phone book and the account that `join` chose last
 <phone book>/<user>/identity.pem  the user's key and certificate
 <phone book>/<user>/mailbox.db    contacts and messages
+<phone book>/<user>/visibility.toml  when the visibility ends, where it does
 """
 
 import hashlib
 import os
 import tomllib
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 import msgspec
@@ -31,6 +34,15 @@ class Joined(msgspec.Struct, frozen=True):
     user: str = ""
     host: bool = False
     """Whether the phone book is one's own and has to be started."""
+
+
+class Until(msgspec.Struct, frozen=True):
+    """When a visibility ends, and what comes then."""
+
+    when: float
+    """Seconds since the epoch."""
+    then: Literal["online", "away", "busy", "contacts", "hidden"]
+    but: tuple[str, ...] = ()
 
 
 class DataFolder:
@@ -81,6 +93,27 @@ class DataFolder:
     def _joined(self) -> Path:
         return self.path / "joined.toml"
 
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The groups that `group` made. Raises `DataFolderError` for a file that cannot be read."""
+        try:
+            return msgspec.toml.decode(self._groups.read_bytes(), type=dict[str, tuple[str, ...]])
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, msgspec.DecodeError) as error:
+            raise DataFolderError(f"{self._groups} cannot be read: {error}.") from None
+
+    def keep_group(self, name: str, members: tuple[str, ...] | None) -> None:
+        """Makes a group or changes it; None removes it."""
+        groups = self.groups()
+        groups.pop(name, None)
+        if members is not None:
+            groups[name] = members
+        _write(self._groups, tomli_w.dumps(groups).encode())
+
+    @property
+    def _groups(self) -> Path:
+        return self.path / "groups.toml"
+
     def account(self, ticket_key: bytes, key: NameKey) -> "AccountFolder":
         """The folder of one account at one phone book, which its ticket key tells from all others."""
         book = hashlib.sha256(ticket_key).hexdigest()[:_BOOK_DIGITS]
@@ -97,6 +130,24 @@ class AccountFolder:
     def mailbox(self) -> Path:
         """The mailbox's file."""
         return self._path / "mailbox.db"
+
+    def until(self) -> Until | None:
+        """When the visibility ends; None for one that does not, and where the file says nothing usable."""
+        try:
+            return msgspec.toml.decode(self._until.read_bytes(), type=Until)
+        except (OSError, ValueError, msgspec.DecodeError):
+            return None
+
+    def keep_until(self, until: Until | None) -> None:
+        """Remembers when the visibility ends."""
+        if until is None:
+            self._until.unlink(missing_ok=True)
+        else:
+            _write(self._until, tomli_w.dumps(msgspec.to_builtins(until)).encode())
+
+    @property
+    def _until(self) -> Path:
+        return self._path / "visibility.toml"
 
     def identity(self, name: str) -> Identity:
         """The account's identity, a new one where there is none yet."""

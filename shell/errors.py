@@ -6,6 +6,7 @@ ShellError
 ├── DiscoveryFailed     the local network cannot be asked
 ├── HostingFailed       `--host` cannot start a phone book
 │   └── HostedAlready         another process serves it
+├── HookRefused         a hook that cannot be made
 ├── MailboxFailed       the mailbox on disk
 ├── NotConnected        no connection to the phone book
 │   └── PhoneBookKeyChanged   its key is not the pinned one
@@ -36,6 +37,10 @@ class HostingFailed(ShellError):
 
 class HostedAlready(HostingFailed):
     """Another process serves the same phone book."""
+
+
+class HookRefused(ShellError):
+    """A hook cannot be made as it was asked for."""
 
 
 class MailboxFailed(ShellError):

@@ -5,7 +5,7 @@ Names are as their owners wrote them at sign-up; they and all texts are shown th
 
 import msgspec
 
-from wire.messages import CloseReason, Status
+from wire.messages import CloseReason, Status, Visibility
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="event", tag=str.lower):
@@ -33,6 +33,14 @@ class RequestArrived(Event, frozen=True):
     name: str
     waiting: int
     """How many of their messages are held."""
+
+
+class KnockArrived(Event, frozen=True):
+    """Somebody left word that they want to talk; they do not know whether this user is there."""
+
+    name: str
+    knocked: float
+    """When, seconds since the epoch by the phone book's clock."""
 
 
 class MessageProgressed(Event, frozen=True):
@@ -86,6 +94,12 @@ class StatusChanged(Event, frozen=True):
 
     name: str
     status: Status
+
+
+class VisibilityEnded(Event, frozen=True):
+    """A visibility that was set for a while is over; this is the one from now on."""
+
+    visibility: Visibility
 
 
 class NoticeArrived(Event, frozen=True):

@@ -70,7 +70,7 @@ def _talk(settings: "ShellSettings", options: argparse.Namespace) -> int:
     app = Shell(settings, json=options.json, plain=options.plain, host=_host(settings, options))
     _log_to(data_folder(settings) / "parley.log")
     try:
-        entered = _entering(app, options)
+        entered = [*_entering(app, options), *settings.start]
         if options.command:
             return int(app.run_commands([*_quietly(entered), *options.command]))
         if not app.interactive:

@@ -15,16 +15,20 @@ from shell.errors import AlreadyLoggedIn, NotConnected, NotLoggedIn, UdpPortTake
 from shell.events import (
     Disconnected,
     Event,
+    KnockArrived,
     NoticeArrived,
     Reconnected,
     SessionEnded,
     StatusChanged,
+    VisibilityEnded,
 )
 from shell.ladder import Facts
 from shell.line.impairment import Impairment
 from shell.line.line import Line
+from shell.line.model import Consent
 from shell.mailbox import Mailbox
 from shell.phonebook import PhoneBook
+from shell.visibility import Seen, SeenUntil
 from shell.whereabouts import Whereabouts
 from wire.certificates import Identity
 from wire.errors import ErrorCode, Refused
@@ -37,6 +41,8 @@ from wire.messages import (
     Introduce,
     Introduced,
     Introduction,
+    Knock,
+    Knocked,
     ListPeople,
     Message,
     Moved,
@@ -86,7 +92,8 @@ class Messenger:
         self._watched: set[str] = set()
         self._farewell = ""
         self.unread_at_login: list[tuple[NameKey, int]] = []
-        self.visibility = Visibility.ONLINE
+        self.seen = Seen(Visibility.ONLINE)
+        self._until: SeenUntil | None = None
         self.statuses: dict[NameKey, Status] = {}
         """What was last seen of people; the toolbar and completion look here."""
         self.book = PhoneBook(
@@ -102,6 +109,16 @@ class Messenger:
     def user(self) -> str | None:
         """The name that is logged in."""
         return self.book.session.name if self.book.session else None
+
+    @property
+    def visibility(self) -> Visibility:
+        """What others may see."""
+        return self.seen.visibility
+
+    @property
+    def seen_until(self) -> float | None:
+        """When that ends by itself, seconds since the epoch; None for never."""
+        return self._until.when if self._until is not None else None
 
     @property
     def line(self) -> Line:
@@ -181,24 +198,26 @@ class Messenger:
             self._watched.add(name)
         return seen.get(name_key(name))
 
+    async def knock(self, name: str) -> None:
+        """Leaves word for somebody that one wants to talk; nothing comes back of whether they are there."""
+        await self.book.request(Knock(name), Done)
+
     async def accept(self, name: str) -> None:
         """Consents to somebody's messages, and lets them see what contacts may see."""
         await self.line.accept(name)
-        if self.visibility is Visibility.CONTACTS:
-            await self.set_visibility(self.visibility)
+        if self.seen.visibility is Visibility.CONTACTS:
+            await self._show(self.seen)
 
     async def looked_at(self, name: str) -> None:
         """The user has seen what somebody wrote."""
         self.line.looked_at(name)
 
-    async def set_visibility(self, visibility: Visibility) -> None:
-        """Who may see this account, and as what."""
-        allowed: tuple[str, ...] = ()
-        if visibility is Visibility.CONTACTS:
-            allowed = tuple(contact.name for contact in self.line.core.accepted())
-        await self.book.request(SetVisibility(visibility, allowed), Done)
-        self.visibility = visibility
-        self.line.keep_quiet(quiet=visibility is Visibility.HIDDEN)
+    async def set_visibility(self, seen: Seen, until: float | None = None) -> None:
+        """Who may see this account, and as what; `until` a time, seconds since the epoch, or for good."""
+        before = self.seen
+        await self._show(seen)
+        if self._until is not None:
+            self._until.set(before, until)
 
     async def way_to(self, name: str) -> Facts:
         """All that is known of the way to somebody."""
@@ -255,17 +274,29 @@ class Messenger:
             folder.save(identity)
             self._mailbox = Mailbox(folder.mailbox)
             self.unread_at_login = await self._mailbox.read(letters.unread)
-            self.visibility = session.visibility
+            self.seen = Seen(session.visibility)
             self._line.keep_quiet(quiet=self.visibility is Visibility.HIDDEN)
             await self._line.start(self._mailbox)
             await self._whereabouts.publish()  # an outside address may have come meanwhile
             self._whereabouts.watch()
+            self._until = SeenUntil(folder, self._show_again)
+            self._until.start()
             await self._watch(self._line.core.watched())
         except BaseException:
             await self._hang_up()
             await self.book.close()
             raise
         return session.name
+
+    async def _show(self, seen: Seen) -> None:
+        allowed = seen.allowed(self.line.core)
+        await self.book.request(SetVisibility(seen.visibility, allowed), Done)
+        self.seen = seen
+        self.line.keep_quiet(quiet=seen.visibility is Visibility.HIDDEN)
+
+    async def _show_again(self, seen: Seen) -> None:
+        await self._show(seen)
+        self._tell(VisibilityEnded(seen.visibility))
 
     async def _bind(self, line: Line) -> None:
         try:
@@ -282,6 +313,9 @@ class Messenger:
             whereabouts.stop()
         line, self._line = self._line, None
         mailbox, self._mailbox = self._mailbox, None
+        if self._until is not None:
+            self._until.stop()
+            self._until = None
         if line is not None:
             await line.stop()
         if mailbox is not None:
@@ -315,6 +349,10 @@ class Messenger:
             case Moved(name, endpoints):
                 if self._line is not None:
                     self._line.network.moved(name, endpoints)
+            case Knocked(name, knocked):
+                contact = self._line.core.contact(name) if self._line is not None else None
+                if contact is None or contact.consent is not Consent.BLOCKED:
+                    self._tell(KnockArrived(name, knocked))
             case Notice(text):
                 self._tell(NoticeArrived(text))
             case Closing(CloseReason.SHUTDOWN | CloseReason.TOO_SLOW, text):

@@ -9,6 +9,7 @@ from shell.events import (
     Event,
     FrameSeen,
     KeyChanged,
+    KnockArrived,
     MessageArrived,
     MessageProgressed,
     MessagesRead,
@@ -21,6 +22,7 @@ from shell.events import (
     StatusChanged,
     StorageFailed,
     Unreached,
+    VisibilityEnded,
 )
 from shell.kit.theme import ALARM, NAME, QUIET, WARNING, marked, style_of
 from shell.kit.times import clock
@@ -52,6 +54,12 @@ def news(event: Event, *, time_format: str, plain: bool) -> Text | None:
             many = f" ({waiting} messages)" if waiting > 1 else ""
             return Text.assemble(
                 (safe(name), NAME), f" wants to talk to you{many}: accept, decline or block {safe(name)}"
+            )
+        case KnockArrived(name, knocked):
+            return Text.assemble(
+                (clock(knocked, time_format) + " ", QUIET),
+                (safe(name), NAME),
+                f" knocks: `msg {safe(name)} TEXT` answers, and nothing tells them that you are here",
             )
         case MessageProgressed(name, _, "delivered"):
             return Text(f"Delivered to {safe(name)}.", QUIET)
@@ -85,6 +93,8 @@ def news(event: Event, *, time_format: str, plain: bool) -> Text | None:
         case StatusChanged(name, status):
             shown = marked(status.value, plain=plain)
             return Text.assemble((safe(name), NAME), " is ", (shown, style_of(status.value)))
+        case VisibilityEnded(visibility):
+            return Text(f"The time is up: your visibility is {visibility.value} again.", QUIET)
         case NoticeArrived(text):
             return Text.assemble(("Notice: ", WARNING), safe(text))
         case SessionEnded(reason, text):

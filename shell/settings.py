@@ -31,6 +31,8 @@ class ShellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     away_after: float = 300.0
     theme: Literal["auto", "dark", "light", "none"] = "auto"
     keep_days: int = 0
+    groups: dict[str, tuple[str, ...]] = {}
+    start: tuple[str, ...] = ()
     read_receipts: bool = False
 
 

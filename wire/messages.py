@@ -144,7 +144,7 @@ class SetVisibility(Message, frozen=True):
 
     visibility: Visibility
     allowed: Annotated[tuple[Name, ...], Meta(max_length=limits.MAX_ALLOWED)] = ()
-    """Who still sees it as online where the visibility is `contacts`."""
+    """Who still sees it as online where the visibility is `contacts` or `hidden`."""
 
 
 class Watch(Message, frozen=True):
@@ -161,6 +161,12 @@ class Unwatch(Message, frozen=True):
 
 class Introduce(Message, frozen=True):
     """Asks to be introduced to somebody, in order to call them."""
+
+    name: Name
+
+
+class Knock(Message, frozen=True):
+    """Leaves word that one wants to talk; the answer is the same whether they are there or not."""
 
     name: Name
 
@@ -280,6 +286,14 @@ class Moved(Message, frozen=True):
     endpoints: tuple[Endpoint, ...]
 
 
+class Knocked(Message, frozen=True):
+    """Somebody left word that they want to talk."""
+
+    name: str
+    time: float
+    """When, by the phone book's clock."""
+
+
 class Notice(Message, frozen=True):
     """Words of the operator to everybody."""
 
@@ -308,6 +322,7 @@ METHODS: dict[str, tuple[type[Message], type[Message]]] = {
     "watch": (Watch, Statuses),
     "unwatch": (Unwatch, Done),
     "introduce": (Introduce, Introduction),
+    "knock": (Knock, Done),
     "endpoints": (SetEndpoints, Done),
     "ping": (Ping, Done),
 }
@@ -317,6 +332,7 @@ NOTIFICATIONS: dict[str, type[Message]] = {
     "presence": Presence,
     "introduced": Introduced,
     "moved": Moved,
+    "knocked": Knocked,
     "notice": Notice,
     "closing": Closing,
 }

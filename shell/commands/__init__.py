@@ -1,6 +1,6 @@
 """The shell's commands, by topic. This table makes the prompt, `-c`, scripts and `--json`."""
 
-from shell.commands import account, join, look, people, questions, reach, scripts, talk
+from shell.commands import account, groups, hooks, join, look, people, questions, reach, scripts, talk
 
 COMMANDS = (
     *account.COMMANDS,
@@ -9,6 +9,8 @@ COMMANDS = (
     *talk.COMMANDS,
     *look.COMMANDS,
     *questions.COMMANDS,
+    *groups.COMMANDS,
     *reach.COMMANDS,
     *scripts.COMMANDS,
+    *hooks.COMMANDS,
 )

@@ -1,15 +1,19 @@
 """Commands about oneself: sign-up, login, password, visibility."""
 
 import argparse
+from time import time
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
-from shell.kit.command import Command, Outcome, Parser, Said
-from shell.kit.errors import CommandError
+from shell.commands.names import complete_names, named
+from shell.kit.command import Command, Outcome, Parser, Said, checked
+from shell.kit.errors import CommandError, ExitCode
 from shell.kit.tables import table
 from shell.kit.theme import marked
+from shell.kit.times import clock, next_clock
+from shell.visibility import Seen
 from wire.display import safe
 from wire.messages import Visibility
 
@@ -74,6 +78,26 @@ class State(Outcome, frozen=True):
         return table(("what", "now"), rows, plain=plain)
 
 
+class Visible(Outcome, frozen=True):
+    """What `visibility` shows."""
+
+    visibility: str
+    but: list[str]
+    """For `hidden` who sees you all the same; for `contacts` who of them does not."""
+    until: float | None
+    """When it ends, seconds since the epoch; null for one that does not."""
+
+    def render(self, *, plain: bool) -> Text:
+        """A sentence."""
+        but = f" but {', '.join(map(safe, self.but))}" if self.but else ""
+        meaning = {
+            "contacts": f" (your contacts{but} see you online, everybody else offline)",
+            "hidden": f" (everybody{but} sees you offline)",
+        }.get(self.visibility, "")
+        until = f" until {clock(self.until, '%H:%M')}" if self.until is not None else ""
+        return Text(f"Your visibility is {self.visibility}{meaning}{until}.")
+
+
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{safe(name)} ({count})" for name, count in counts.items()) or "none"
 
@@ -131,17 +155,22 @@ def passwd(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     return Said("The password is changed; other sessions of this account have ended.")
 
 
-def visibility(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
+def visibility(app: "UserConsole", arguments: argparse.Namespace) -> Visible:
     """Sets it, or says what it is."""
+    messenger = app.messenger
+    _ = messenger.line  # raises where nobody is logged in
     if arguments.visibility is not None:
-        app.call(app.messenger.set_visibility(Visibility(arguments.visibility)))
-    _ = app.messenger.line  # raises where nobody is logged in
-    now = app.messenger.visibility
-    meaning = {
-        Visibility.CONTACTS: " (your contacts see you online, everybody else offline)",
-        Visibility.HIDDEN: " (everybody sees you offline)",
-    }
-    return Said(f"Your visibility is {now.value}{meaning.get(now, '')}.")
+        chosen = Visibility(arguments.visibility)
+        if arguments.but and chosen not in (Visibility.CONTACTS, Visibility.HIDDEN):
+            raise CommandError(
+                f"Everybody sees {chosen.value}; --except goes with hidden or contacts.",
+                code="usage",
+                exit_code=ExitCode.USAGE,
+            )
+        names = tuple(named(app, name) for name in arguments.but)
+        app.call(messenger.set_visibility(Seen(chosen, names), arguments.until))
+    seen = messenger.seen
+    return Visible(seen.visibility.value, list(seen.but), messenger.seen_until)
 
 
 def status(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
@@ -184,6 +213,21 @@ def _passwd_arguments(parser: Parser) -> None:
 def _visibility_arguments(parser: Parser) -> None:
     parser.add_argument(
         "visibility", nargs="?", choices=VISIBILITIES, help="what others see of you; without it, what it is"
+    )
+    parser.add_argument(
+        "--except",
+        dest="but",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="hidden from all but these; with contacts, from these too",
+        completer=complete_names,
+    )
+    parser.add_argument(
+        "--until",
+        type=checked(lambda text: next_clock(text, time())),
+        metavar="TIME",
+        help="go back after that, as 17:00 or 90m",
     )
 
 

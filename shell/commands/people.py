@@ -224,6 +224,12 @@ def requests(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     return Requests([RequestRow(contact.name, count) for contact, count in waiting])
 
 
+def knock(app: "UserConsole", arguments: argparse.Namespace) -> Said:
+    """Leaves word; what comes back is the same whether they are there, hidden or away."""
+    app.call(app.messenger.knock(arguments.name))
+    return Said(f"{safe(arguments.name)} will hear that you want to talk; nothing tells you when.")
+
+
 def accept(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Lets somebody's messages in."""
     name = _known_name(app, arguments.name)
@@ -321,6 +327,13 @@ COMMANDS: tuple[Command["UserConsole"], ...] = (
     Command("whois", PEOPLE, "Show what the phone book tells about somebody", whois, name_argument),
     Command("contacts", PEOPLE, "List whom you have dealt with, and whether you trust their key", contacts),
     Command("requests", CONSENT, "List who wants to talk to you", requests),
+    Command(
+        "knock",
+        CONSENT,
+        "Leave word that you want to talk; it shows nothing of whether they are there",
+        knock,
+        name_argument,
+    ),
     Command("accept", CONSENT, "Let somebody write to you", accept, requester_argument),
     Command("decline", CONSENT, "Turn a request down", decline, requester_argument),
     Command("block", CONSENT, "Hear nothing from somebody; they are not told", block, name_argument),

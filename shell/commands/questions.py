@@ -2,24 +2,28 @@
 
 import argparse
 import asyncio
-import re
+import contextlib
+import csv
+import io
+from collections.abc import Container
 from time import monotonic
 from typing import TYPE_CHECKING
 
-import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
 from shell import letters
 from shell.commands.names import complete_names, name_argument, named
 from shell.commands.talk import check_text
-from shell.errors import MailboxFailed
+from shell.errors import MailboxFailed, NotConnected
 from shell.events import Event, MessageArrived
-from shell.kit.command import Command, Listing, Outcome, Parser
+from shell.kit.command import Command, Listing, Outcome, Parser, checked
 from shell.kit.errors import CommandError, ExitCode
+from shell.kit.times import duration
 from shell.line.errors import LineError
-from shell.line.model import State
+from shell.line.model import Outgoing, State
 from shell.line.settling import Settled
+from shell.rollcall import Call, RollCall, expanded
 from wire.display import safe
 from wire.errors import Refused
 from wire.limits import MAX_CHOICE, MAX_CHOICES
@@ -29,10 +33,9 @@ if TYPE_CHECKING:
     from shell.console import UserConsole
 
 TOPIC = "Questions"
+LOOK = 0.25  # seconds between looks at how far the questions of a roll call are
 ASK_PATIENCE, ROLL_PATIENCE = "5m", "60s"
 MAX_ROLL = 200  # people that one roll call asks
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 
 
 class Answered(Outcome, frozen=True):
@@ -72,19 +75,22 @@ class Delivered(Outcome, frozen=True):
         return ExitCode.DONE if self.state == State.DELIVERED.value else ExitCode.QUEUED
 
 
-class Call(msgspec.Struct, frozen=True):
-    """One person of a roll call."""
-
-    name: str
-    state: str
-    """`answered`, `delivered`, `held`, `refused`, `queued`, or `failed`."""
-    answer: str = ""
-
-
-class RollCall(Listing, frozen=True):
+class Rolled(Listing, frozen=True):
     """What `roll` shows."""
 
     calls: list[Call]
+    csv: bool = False
+
+    def render(self, *, plain: bool) -> RenderableType:
+        """The table, or comma-separated values (RFC 4180)."""
+        return Text(self._csv().rstrip("\r\n"), end="\n") if self.csv else super().render(plain=plain)
+
+    def _csv(self) -> str:
+        written = io.StringIO()
+        rows = csv.writer(written, lineterminator="\n")
+        rows.writerow(self.columns())
+        rows.writerows((row.name, row.state, safe(row.answer, keep_newlines=True)) for row in self.rows())
+        return written.getvalue()
 
     def rows(self) -> list[Call]:
         """In the order of asking."""
@@ -152,51 +158,55 @@ def answer(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     return Delivered(name, app.call(send()).state.value)
 
 
-def roll(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
-    """Asks many at once, and shows who answered what."""
+def roll(app: "UserConsole", arguments: argparse.Namespace) -> Rolled:
+    """Asks many at once, and shows how far everybody is while it waits."""
     check_text(arguments.text)
-    names = list(dict.fromkeys(arguments.names))
+    names = expanded(arguments.names, app.groups())
     if len(names) > MAX_ROLL:
         raise CommandError(f"A roll call asks {MAX_ROLL} people at most.", code="too-many")
     line = app.messenger.line
-    deadline = monotonic() + arguments.wait
+    call = RollCall(names)
+    written: dict[str, Outgoing] = {}
 
-    async def call_one(name: str) -> tuple[str, str, Settled | str]:
+    async def ask_one(name: str) -> None:
         try:
-            found = line.core.contact(name)
-            shown = found.name if found else (await app.messenger.whois(name)).name
-            written = await line.write(shown, arguments.text, choices=arguments.choices or ())
-            return shown, written.message.id.hex(), await line.settled(written, arguments.wait)
-        except (Refused, LineError, MailboxFailed) as error:
-            return name, "", str(error)
-
-    async def call_all() -> list[tuple[str, str, Settled | str]]:
-        return await asyncio.gather(*map(call_one, names))
-
-    calls: list[Call] = []
-    for name, asked, settled in app.call(call_all(), arguments.wait + app.settings.message_patience):
-        if isinstance(settled, str):
-            calls.append(Call(name, "failed", settled))
-            continue
-        patience = max(0.0, deadline - monotonic()) if settled.state is State.DELIVERED else 0.0
-        came = app.inbox.take(lambda event, asked=asked: _answers(event, asked), patience)  # type: ignore[misc]
-        if isinstance(came, MessageArrived):
-            calls.append(Call(name, "answered", came.text))
+            contact = line.core.contact(name)
+            shown = contact.name if contact else (await app.messenger.whois(name)).name
+            message = (await line.write(shown, arguments.text, choices=arguments.choices or ())).message
+        except (Refused, NotConnected, LineError, MailboxFailed) as error:
+            call.failed(name, str(error))
         else:
-            calls.append(Call(name, settled.state.value))
-    return RollCall(calls)
+            written[message.id.hex()] = message
+            call.asked(name, message.id.hex())
+
+    async def ask_all() -> None:
+        await asyncio.gather(*map(ask_one, names))
+
+    def look() -> bool | None:
+        """Whether something shows that did not before."""
+        moved = [call.moved(key, line.core.state_of(message)) for key, message in written.items()]
+        return True if any(moved) else None
+
+    deadline = monotonic() + arguments.wait
+    app.call(ask_all(), arguments.wait + app.settings.message_patience)
+    seen_enough = (KeyboardInterrupt,) if app.interactive else ()
+    with contextlib.suppress(*seen_enough), app.live_view() as show:
+        while call.open and (left := deadline - monotonic()) > 0:
+            came = app.inbox.take(lambda event: _answered(event, written), min(LOOK, left))
+            if isinstance(came, MessageArrived):
+                call.answered(came.answers, came.text)
+            if look() or came is not None:
+                show(Rolled(call.calls, arguments.csv))
+    look()
+    return Rolled(call.calls, arguments.csv)
+
+
+def _answered(event: Event, asked: Container[str]) -> bool:
+    return isinstance(event, MessageArrived) and event.answers in asked
 
 
 def _answers(event: Event, asked: str) -> bool:
     return isinstance(event, MessageArrived) and event.answers == asked
-
-
-def _duration(text: str) -> float:
-    """Seconds from `90`, `60s`, `5m`, `1.5h` or `2d`."""
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 90, 60s, 5m or 2h")
-    return float(found[1]) * _SECONDS[found[2] or "s"]
 
 
 def _choices(text: str) -> tuple[str, ...]:
@@ -212,14 +222,17 @@ def _ask_arguments(parser: Parser) -> None:
     name_argument(parser)
     parser.add_argument("question", metavar="QUESTION", help="in quotes where it has spaces")
     _choices_argument(parser)
-    parser.add_argument("--timeout", type=_duration, default=ASK_PATIENCE, metavar="TIME", help="5m")
+    parser.add_argument("--timeout", type=checked(duration), default=ASK_PATIENCE, metavar="TIME", help="5m")
 
 
 def _roll_arguments(parser: Parser) -> None:
-    parser.add_argument("names", metavar="NAMES", nargs="+", help="whom", completer=complete_names)
+    parser.add_argument(
+        "names", metavar="NAMES", nargs="+", help="people or groups (see group)", completer=complete_names
+    )
     parser.add_argument("text", metavar="TEXT", help="the question, in quotes where it has spaces")
     _choices_argument(parser)
-    parser.add_argument("--wait", type=_duration, default=ROLL_PATIENCE, metavar="TIME", help="60s")
+    parser.add_argument("--csv", action="store_true", help="comma-separated values instead of a table")
+    parser.add_argument("--wait", type=checked(duration), default=ROLL_PATIENCE, metavar="TIME", help="60s")
 
 
 def _choices_argument(parser: Parser) -> None:

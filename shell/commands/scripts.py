@@ -4,21 +4,14 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cmd2 import Completions
 from rich.text import Text
 
 from shell.commands.names import complete_names
-from shell.events import (
-    Event,
-    MessageArrived,
-    MessagesRead,
-    NoticeArrived,
-    Reconnected,
-    RequestArrived,
-    SessionEnded,
-)
-from shell.kit.command import Command, Outcome, Parser
+from shell.events import MessageArrived, SessionEnded
+from shell.filters import KINDS, Filter, name_of, pattern, text_of
+from shell.kit.command import Command, Outcome, Parser, checked
 from shell.kit.errors import CommandError, ExitCode
+from shell.kit.times import duration
 from shell.news import REASONS
 from wire.display import safe
 from wire.messages import Status
@@ -28,8 +21,7 @@ if TYPE_CHECKING:
     from shell.console import UserConsole
 
 TOPIC = "Scripts"
-PATIENCE = 10.0  # seconds that `wait` waits unless told otherwise
-KINDS = ("message", "request", "status", "delivered", "read", "notice", "end", "connection")
+PATIENCE = "10s"  # that `wait` waits unless told otherwise
 STATUSES = tuple(status.value for status in Status)
 
 
@@ -54,6 +46,10 @@ class Waited(Outcome, frozen=True):
                 return Text(f"Everything to {name} is delivered." if name else "Everything is delivered.")
             case "read":
                 return Text(f"{name} has read your messages.")
+            case "knock":
+                return Text(f"{name} knocks.")
+            case "key":
+                return Text(f"The key of {name} has changed.")
             case "notice":
                 return Text(f"Notice: {text}")
             case "connection":
@@ -62,30 +58,15 @@ class Waited(Outcome, frozen=True):
                 return Text(text)
 
 
-def wait(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
+def wait(app: "UserConsole", arguments: argparse.Namespace) -> Waited:
     """Waits for one thing that arrives by itself."""
-    name, patience = arguments.name, arguments.timeout
+    name = arguments.name
     key = name_key(name) if name else None
-
-    def event(fits: Callable[[Event], bool]) -> Event:
-        found = app.inbox.take(fits, patience)
-        if found is None:
-            raise _timed_out(arguments)
-        return found
-
-    def of(kind: type[MessageArrived | RequestArrived | MessagesRead]) -> Callable[[Event], bool]:
-        return lambda event: isinstance(event, kind) and key in (None, name_key(event.name))
-
     match arguments.kind:
-        case "message":
-            arrived = event(of(MessageArrived))
-            assert isinstance(arrived, MessageArrived)  # noqa: S101 - for the type checker
-            app.looked_at(arrived.name)
-            return Waited("message", arrived.name, arrived.text)
         case "request":
             _wait_until(app, arguments, lambda: _requester(app, key))
             return Waited("request", _requester(app, key) or "")
-        case "status":
+        case "status" if name:
             return _wait_status(app, arguments)
         case "delivered":
             core = app.messenger.line.core
@@ -95,25 +76,36 @@ def wait(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
                 lambda: None if (core.waiting(name) if name else core.undelivered()) else True,
             )
             return Waited("delivered", name or "")
-        case "read":
-            read = event(of(MessagesRead))
-            assert isinstance(read, MessagesRead)  # noqa: S101 - for the type checker
-            return Waited("read", read.name)
-        case "notice":
-            notice = event(lambda event: isinstance(event, NoticeArrived))
-            assert isinstance(notice, NoticeArrived)  # noqa: S101 - for the type checker
-            return Waited("notice", "", notice.text)
-        case "end":
-            ended = event(lambda event: isinstance(event, SessionEnded))
-            assert isinstance(ended, SessionEnded)  # noqa: S101 - for the type checker
-            return Waited("end", "", f"{REASONS[ended.reason]}{f': {ended.text}' if ended.text else '.'}")
         case _:
-            event(lambda event: isinstance(event, Reconnected))
-            return Waited("connection")
+            return _arrived(app, arguments)
+
+
+def _arrived(app: "UserConsole", arguments: argparse.Namespace) -> Waited:
+    event = app.inbox.take(wanted(arguments).fits, arguments.timeout)
+    if event is None:
+        raise _timed_out(arguments)
+    text = text_of(event)
+    match event:
+        case MessageArrived():
+            app.looked_at(event.name)
+        case SessionEnded(reason, words):
+            text = f"{REASONS[reason]}{f': {words}' if words else '.'}"
+    return Waited(arguments.kind, name_of(event), text)
+
+
+def wanted(arguments: argparse.Namespace) -> Filter:
+    """The filter that was asked for."""
+    return Filter(
+        arguments.kind,
+        arguments.name or "",
+        arguments.status or "",
+        arguments.containing,
+        arguments.matching,
+    )
 
 
 def _wait_status(app: "UserConsole", arguments: argparse.Namespace) -> Waited:
-    if not arguments.name or not arguments.status:
+    if not arguments.status:
         raise CommandError(
             "Say whose status and which: `wait status NAME STATUS`.", code="usage", exit_code=ExitCode.USAGE
         )
@@ -146,15 +138,30 @@ def _timed_out(arguments: argparse.Namespace) -> CommandError:
     )
 
 
-def _complete_name(app: "UserConsole", text: str, line: str, begidx: int, endidx: int) -> Completions:
-    return complete_names(app, text, line, begidx, endidx)
+def filter_arguments(parser: Parser) -> None:
+    """What tells one event from another of its kind."""
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="from or about whom", completer=complete_names
+    )
+    parser.add_argument("status", nargs="?", choices=STATUSES, help="for `status`: which")
+    parser.add_argument(
+        "--containing", default="", metavar="TEXT", help="only a text that has this in it, in any case"
+    )
+    parser.add_argument(
+        "--matching",
+        default="",
+        type=checked(pattern),
+        metavar="PATTERN",
+        help="only a text in which this regular expression is found",
+    )
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("kind", choices=KINDS, help="what to wait for")
-    parser.add_argument("name", metavar="NAME", nargs="?", help="from whom", completer=_complete_name)
-    parser.add_argument("status", nargs="?", choices=STATUSES, help="for `wait status`: which")
-    parser.add_argument("--timeout", type=float, default=PATIENCE, metavar="S", help="seconds (10)")
+    parser.add_argument("kind", choices=tuple(KINDS), help="what to wait for")
+    filter_arguments(parser)
+    parser.add_argument(
+        "--timeout", type=checked(duration), default=PATIENCE, metavar="TIME", help=f"how long ({PATIENCE})"
+    )
 
 
 COMMANDS: tuple[Command["UserConsole"], ...] = (

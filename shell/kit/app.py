@@ -5,7 +5,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
 
@@ -19,6 +19,7 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.formatted_text import fragment_list_to_text, to_formatted_text
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.table import Table
 
 from shell.kit import terminal, theme
@@ -156,6 +157,19 @@ class ConsoleApp(cmd2.Cmd):
             # A person's lines break between words; a script's sentences stay whole.
             wraps = not self.plain and (self.interactive or isinstance(rendered, Table))
             self.poutput(rendered, soft_wrap=not wraps)
+
+    @contextlib.contextmanager
+    def live_view(self) -> Iterator[Callable[[Outcome], None]]:
+        """A place on the screen for an outcome that changes while a command waits; gone at its end.
+
+        Shows nothing without a terminal, in JSON and in plain mode.
+        """
+        if not self.interactive or self.json_output or self.plain:
+            yield lambda outcome: None
+            return
+        console: Console = rich_utils.Cmd2GeneralConsole(file=self.stdout)
+        with Live(console=console, transient=True, auto_refresh=False) as live:
+            yield lambda outcome: live.update(outcome.render(plain=False) or "", refresh=True)
 
     def report(self, error: CommandError) -> None:
         """Prints an error as one line on the error stream."""

@@ -21,6 +21,7 @@ _VALUE = re.compile(r"(?:\"(?P<quoted>[^\"]*)\"|(?P<bare>\S+))(?=\s|$)")
 _BAD_CHOICE = re.compile(r"invalid choice: '(?P<wrong>[^']*)' \(choose from (?P<choices>[^)]*)\)")
 _BAD_OPTION = re.compile(r"unrecognized arguments:.*?(?P<wrong>--[a-z-]+)")
 
+T = TypeVar("T")
 AppT = TypeVar("AppT", bound="cmd2.Cmd")
 
 
@@ -104,15 +105,36 @@ class Command(Generic[AppT]):
     aliases: tuple[str, ...] = ()
 
 
+def checked(convert: Callable[[str], T]) -> Callable[[str], T]:
+    """The `type` of an argument: what `convert` says in a ValueError is what the person reads."""
+
+    def type_(text: str) -> T:
+        try:
+            return convert(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return type_
+
+
 class Parser(cmd2.Cmd2ArgumentParser):
     """Says what is wrong in one line instead of a page of usage."""
+
+    left_alone_after = ""
+    """A word; what follows it is somebody else's command line, and becomes the argument `after`."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> argparse.Namespace:  # type: ignore[override]
         """As argparse, except that words taken verbatim are not looked at, but for options before them."""
         if isinstance(args, VerbatimWords):
             return self._parse_verbatim(args)
+        after: list[str] = []
+        if self.left_alone_after and self.left_alone_after in args:
+            place = args.index(self.left_alone_after)
+            args, after = args[:place], args[place + 1 :]
         parsed = super().parse_args(args, namespace)
         assert isinstance(parsed, argparse.Namespace)  # noqa: S101 - argparse is untyped here
+        if self.left_alone_after:
+            parsed.after = after
         return parsed
 
     def _parse_verbatim(self, words: VerbatimWords) -> argparse.Namespace:

@@ -6,6 +6,34 @@ import re
 from datetime import datetime, timedelta
 from time import time
 
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([smhd]?)")
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+
+
+def duration(text: str) -> float:
+    """Seconds from `90`, `60s`, `5m`, `1.5h` or `2d`. Raises ValueError with a sentence."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no duration; write 90, 60s, 5m or 2h")
+    return float(found[1]) * _SECONDS[found[2] or "s"]
+
+
+def next_clock(text: str, now: float) -> float:
+    """The next time (seconds since the epoch) that local clocks show `17:00`, or after a duration.
+
+    Raises ValueError with a sentence.
+    """
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        try:
+            return now + duration(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is no time; write 17:00, 90m or 2h") from None
+    today = datetime.fromtimestamp(now).astimezone()
+    then = today.replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
+    return (then if then > today else then + timedelta(days=1)).timestamp()
+
 
 def moment(when: float) -> str:
     """Date and time."""

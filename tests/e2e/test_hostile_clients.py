@@ -84,6 +84,7 @@ def test_nothing_is_told_before_login(server: Server) -> None:
         "watch": {"names": ["bob"]},
         "unwatch": {"names": ["bob"]},
         "introduce": {"name": "bob"},
+        "knock": {"name": "bob"},
         "endpoints": {"endpoints": []},
         "logout": {},
     }

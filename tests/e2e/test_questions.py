@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import PASSWORD, PATIENCE, Server, environment, parley
+from tests.e2e.world import PASSWORD, PATIENCE, Server, environment, parley, shell, sign_up
 
 
 @pytest.mark.parametrize(("answer", "code"), [("yes", 0), ("NO", 7)])
@@ -37,3 +37,23 @@ def test_ask_ends_with_the_answer(server: Server, tmp_path: Path, answer: str, c
     assert asked.returncode == code, (asked.stdout, asked.stderr, said)
     assert asked.stdout.splitlines()[-1].casefold() == answer.casefold()
     assert "alice: reboot db1?" in said
+
+
+def test_a_roll_call_shows_who_is_where_while_it_waits(server: Server, tmp_path: Path) -> None:
+    with shell(server.address, tmp_path / "alice") as alice, shell(server.address, tmp_path / "bob") as bob:
+        sign_up(alice, "alice")
+        sign_up(bob, "bob")
+        parley("--server", server.address, "--data", str(tmp_path / "carol"), "-c", "signup carol")
+        bob.enter("msg alice hello")
+        alice.see("bob wants to talk to you")
+        alice.enter("accept bob")
+        alice.see("bob may write to you now")
+        alice.enter('roll bob carol "present?" --wait 25s')
+        alice.see("^bob +delivered")
+        alice.see("^carol +unreachable")
+        bob.see("alice asks: present\\?")
+        bob.enter("answer alice here")
+        alice.see("^bob +answered +here")
+        alice.type("\x03")
+        alice.see("^alice> ?$")
+        alice.see("^bob +answered +here")

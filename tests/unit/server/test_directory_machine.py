@@ -35,7 +35,9 @@ class DirectoryMachine(RuleBasedStateMachine):
             return Status.OFFLINE
         if account.visibility is Visibility.CONTACTS:
             return Status.ONLINE if asker == target or asker in account.allowed else Status.OFFLINE
-        return SHOWN.get(account.visibility, Status.OFFLINE)
+        if account.visibility is Visibility.HIDDEN:
+            return Status.ONLINE if asker in account.allowed else Status.OFFLINE
+        return SHOWN[account.visibility]
 
     def session(self, name: NameKey) -> Session:
         session = self.book.session(self.there[name])

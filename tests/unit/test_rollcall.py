@@ -1,0 +1,32 @@
+"""The board of a roll call."""
+
+from shell.line.model import State
+from shell.rollcall import Call, RollCall, expanded
+
+
+def test_groups_are_replaced_and_everybody_is_asked_once() -> None:
+    groups = {"lab1": ("bob", "carol"), "all": ("Bob", "dave")}
+    assert expanded(["lab1", "all", "CAROL", "erin"], groups) == ["bob", "carol", "dave", "erin"]
+
+
+def test_each_person_moves_on_alone() -> None:
+    call = RollCall(["bob", "carol", "dave"])
+    call.asked("bob", "b1")
+    call.asked("carol", "c1")
+    call.failed("dave", "There is no account dave.")
+    assert call.open
+    assert call.moved("b1", State.DELIVERED)
+    assert not call.moved("b1", State.DELIVERED)
+    assert call.moved("c1", State.QUEUED)
+    assert call.answered("b1", "here")
+    assert not call.moved("b1", State.READ)
+    assert not call.answered("b1", "here again")
+    assert not call.answered("x9", "nobody asked me")
+    assert call.calls == [
+        Call("bob", "answered", "here"),
+        Call("carol", "unreachable"),
+        Call("dave", "failed", "There is no account dave."),
+    ]
+    assert call.open
+    call.moved("c1", State.REFUSED)
+    assert not call.open
