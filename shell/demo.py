@@ -4,16 +4,17 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Coroutine
 from importlib.resources import as_file, files
 from itertools import cycle
+from typing import Any
 
+from shell.api import MessageArrived, RequestArrived, enter
 from shell.app import Shell
-from shell.datafolder import DataFolder
-from shell.events import Event, MessageArrived, RequestArrived
 from shell.host import Town
 from shell.kit.player import play
 from shell.kit.transcript import PROMPT
-from shell.messenger import Messenger
+from shell.settings import ShellSettings
 
 GUEST, HOST = "you", "bob"
 ENDED = 143  # exit code: 128 + SIGTERM
@@ -48,52 +49,43 @@ def run_demo(*, plain: bool) -> int:
 def _live(*, plain: bool) -> int:
     """A shell for whoever watches, with somebody there to answer."""
     town = Town()
-    friend = _Friend(town)
     app = Shell(town.settings_of(GUEST), plain=plain)
     try:
-        app.bridge.call(friend.enter())
-        app.call(app.messenger.signup(GUEST, Town.password or ""))
-        app.intro = (
-            f"\nNow it is your turn: you are logged in as {GUEST!r}, and {HOST!r} is online.\n"
-            f"Type: msg {HOST} hello        (Tab completes, help lists everything, quit leaves)\n"
-        )
-        return app.interact()
-    finally:
+        friend = app.bridge.call(_begin(_answer_all(town.settings_of(HOST))))
         try:
-            app.bridge.call(friend.leave())
+            app.call(app.messenger.signup(GUEST, Town.password or ""))
+            app.intro = (
+                f"\nNow it is your turn: you are logged in as {GUEST!r}, and {HOST!r} is online.\n"
+                f"Type: msg {HOST} hello        (Tab completes, help lists everything, quit leaves)\n"
+            )
+            return app.interact()
         finally:
-            app.close()
-            town.close()
+            app.bridge.call(_end(friend))
+    finally:
+        app.close()
+        town.close()
 
 
-class _Friend:
-    """Somebody who accepts everybody and answers every message; lives on the shell's network thread."""
+async def _begin(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    return asyncio.create_task(work, name=HOST)
 
-    def __init__(self, town: Town) -> None:
-        settings = town.settings_of(HOST)
-        self._messenger = Messenger(settings.server, DataFolder(town.folder / HOST), 0, self._heard)
-        self._answers = cycle(ANSWERS)
-        self._replies: set[asyncio.Task[None]] = set()
 
-    async def enter(self) -> None:
-        await self._messenger.signup(HOST, Town.password or "")
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
-    async def leave(self) -> None:
-        for reply in self._replies:
-            reply.cancel()
-        await self._messenger.close()
 
-    def _heard(self, event: Event) -> None:
-        if isinstance(event, RequestArrived | MessageArrived):
-            reply = asyncio.get_running_loop().create_task(self._reply(event))
-            self._replies.add(reply)
-            reply.add_done_callback(self._replies.discard)
-
-    async def _reply(self, event: RequestArrived | MessageArrived) -> None:
-        if isinstance(event, RequestArrived):
-            await self._messenger.accept(event.name)
-        else:
-            await self._messenger.line.write(event.name, next(self._answers))
+async def _answer_all(settings: ShellSettings) -> None:
+    """Somebody who accepts everybody and answers every message."""
+    answers = cycle(ANSWERS)
+    password = Town.password or ""
+    async with enter(HOST, password, server=settings.server, data=settings.data, signup=True) as friend:
+        async for event in friend:
+            match event:
+                case RequestArrived(name):
+                    await friend.accept(name)
+                case MessageArrived(name):
+                    await friend.send(name, next(answers))
 
 
 def _printed(text: str) -> None:
