@@ -21,7 +21,7 @@ EXIT_USER, EXIT_USAGE, EXIT_NETWORK = 1, 2, 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the phone book; the exit code."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     # The rest is imported when it is known to be needed: --version and --help answer at once.
     import msgspec
 
@@ -79,7 +79,8 @@ def _log_file(settings: "ServerSettings", *, headless: bool) -> Path | None:
     return None if headless else data_folder(settings) / "server.log"
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the program; its man page and its completions are made from them too."""
     parser = argparse.ArgumentParser(
         prog="parley-server", description="The phone book of Parley, with its admin console."
     )

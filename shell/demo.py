@@ -4,10 +4,8 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Coroutine
 from importlib.resources import as_file, files
 from itertools import cycle
-from typing import Any
 
 from shell.api import MessageArrived, RequestArrived, enter
 from shell.app import Shell
@@ -36,7 +34,7 @@ def run_demo(*, plain: bool) -> int:
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     print("Parley demo: a phone book and two people, on loopback, in this process.\n")  # noqa: T201
     with as_file(files("shell") / "demo.transcript") as scene:
-        failure = play(scene, Town(), _typed if on_terminal else _printed)
+        failure = play(scene, Town(), _typed if on_terminal else _printed, styled=on_terminal and not plain)
     if failure is not None:
         print(f"The demo did not go as written. {failure}", file=sys.stderr)  # noqa: T201
         return 1
@@ -51,7 +49,7 @@ def _live(*, plain: bool) -> int:
     town = Town()
     app = Shell(town.settings_of(GUEST), plain=plain)
     try:
-        friend = app.bridge.call(_begin(_answer_all(town.settings_of(HOST))))
+        friend = app.bridge.call(_begin(town.settings_of(HOST)))
         try:
             app.call(app.messenger.signup(GUEST, Town.password or ""))
             app.intro = (
@@ -66,8 +64,11 @@ def _live(*, plain: bool) -> int:
         town.close()
 
 
-async def _begin(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    return asyncio.create_task(work, name=HOST)
+async def _begin(settings: ShellSettings) -> asyncio.Task[None]:
+    there = asyncio.Event()
+    task = asyncio.create_task(_answer_all(settings, there), name=HOST)
+    await there.wait()
+    return task
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -75,11 +76,12 @@ async def _end(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _answer_all(settings: ShellSettings) -> None:
+async def _answer_all(settings: ShellSettings, there: asyncio.Event) -> None:
     """Somebody who accepts everybody and answers every message."""
     answers = cycle(ANSWERS)
     password = Town.password or ""
     async with enter(HOST, password, server=settings.server, data=settings.data, signup=True) as friend:
+        there.set()
         async for event in friend:
             match event:
                 case RequestArrived(name):

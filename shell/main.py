@@ -27,7 +27,7 @@ _ENTERS = (["login"], ["signup"], ["join"])
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the shell; the exit code."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     try:
         return _run(options)
     except KeyboardInterrupt:
@@ -179,7 +179,8 @@ def _log_nowhere() -> None:
     logging.basicConfig(handlers=[logging.NullHandler()], force=True)
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the program; its man page and its completions are made from them too."""
     parser = argparse.ArgumentParser(
         prog="parley", description="A terminal messenger: messages go straight from shell to shell."
     )

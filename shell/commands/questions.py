@@ -115,7 +115,7 @@ class Rolled(Listing, frozen=True):
         return ExitCode.DONE if everybody else ExitCode.QUEUED
 
 
-def ask(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
+def ask(app: "UserConsole", arguments: argparse.Namespace) -> Answered:
     """Asks one person and waits for the answer."""
     check_text(arguments.question)
     name = named(app, arguments.name)
@@ -135,7 +135,7 @@ def ask(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     return Answered(name, answer.text, agreed)
 
 
-def answer(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
+def answer(app: "UserConsole", arguments: argparse.Namespace) -> Delivered:
     """Answers the last question of somebody."""
     check_text(arguments.text)
     key = name_key(arguments.name)

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from cmd2 import rich_utils
+from cmd2 import rich_utils, string_utils
 
 from shell.kit.app import ConsoleApp
 from shell.kit.errors import CommandError
 from shell.kit.transcript import Failure, Step, difference, is_scene, parse
+
+_STYLE_OF = {True: rich_utils.AllowStyle.ALWAYS, False: rich_utils.AllowStyle.NEVER}
 
 
 class Cast(Protocol):
@@ -42,11 +44,13 @@ class _Stage:
         return written
 
 
-def play(path: Path, cast: Cast, shown: Callable[[str], None] = lambda text: None) -> Failure | None:
+def play(
+    path: Path, cast: Cast, shown: Callable[[str], None] = lambda text: None, *, styled: bool = False
+) -> Failure | None:
     """The first difference of a transcript, None where there is none.
 
-    `shown` gets each typed line and each output as it comes. Raises `CommandError` for a file that cannot be
-    read or has no prompt.
+    `shown` gets each typed line and each output as it comes, with colours where `styled`. Raises
+    `CommandError` for a file that cannot be read or has no prompt.
     """
     try:
         steps = parse(path.read_text(encoding="utf-8"))
@@ -56,7 +60,7 @@ def play(path: Path, cast: Cast, shown: Callable[[str], None] = lambda text: Non
         raise CommandError(f"{path} is no transcript: no line begins with a prompt such as `parley> `.")
     scene = is_scene(steps)
     stages: dict[str, _Stage] = {}
-    style, rich_utils.ALLOW_STYLE = rich_utils.ALLOW_STYLE, rich_utils.AllowStyle.NEVER
+    style, rich_utils.ALLOW_STYLE = rich_utils.ALLOW_STYLE, _STYLE_OF[styled]
     try:
         for step in steps:
             name = step.name if scene else ""
@@ -99,5 +103,5 @@ def _play_step(
     output = "".join([*heard, stage.take()])
     shown(output)
     answered = before - len(expected)
-    report = difference(step.expected[answered:], output)
+    report = difference(step.expected[answered:], string_utils.strip_style(output))
     return Failure(where, step.typed, report) if report is not None else None
