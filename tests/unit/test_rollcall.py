@@ -5,15 +5,16 @@ from shell.rollcall import Call, RollCall, expanded
 
 
 def test_groups_are_replaced_and_everybody_is_asked_once() -> None:
-    groups = {"lab1": ("bob", "carol"), "all": ("Bob", "dave")}
-    assert expanded(["lab1", "all", "CAROL", "erin"], groups) == ["bob", "carol", "dave", "erin"]
+    groups = {"lab1": ("bob", "carol"), "all": ("Bob", "alice")}
+    assert expanded(["lab1", "all", "CAROL"], groups) == ["bob", "carol", "alice"]
+    assert expanded(["carol", "lab1"], groups) == ["carol", "bob"]
 
 
 def test_each_person_moves_on_alone() -> None:
-    call = RollCall(["bob", "carol", "dave"])
+    call = RollCall(["bob", "carol", "nobody"])
     call.asked("bob", "b1")
     call.asked("carol", "c1")
-    call.failed("dave", "There is no account dave.")
+    call.failed("nobody", "There is no account nobody.")
     assert call.open
     assert call.moved("b1", State.DELIVERED)
     assert not call.moved("b1", State.DELIVERED)
@@ -25,7 +26,7 @@ def test_each_person_moves_on_alone() -> None:
     assert call.calls == [
         Call("bob", "answered", "here"),
         Call("carol", "unreachable"),
-        Call("dave", "failed", "There is no account dave."),
+        Call("nobody", "failed", "There is no account nobody."),
     ]
     assert call.open
     call.moved("c1", State.REFUSED)
