@@ -1,6 +1,6 @@
 """Which of the things that arrive by themselves somebody wants: for `wait` and `on`. Pure."""
 
-import re
+from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -48,7 +48,8 @@ class Filter(msgspec.Struct, frozen=True):
     containing: str = ""
     """What the text has in it, in any case."""
     matching: str = ""
-    """A regular expression that is found in the text, see `pattern`."""
+    """What the whole text looks like, in any case, with `*` and `?`: no regular expression, which somebody's
+    text could keep busy for ever."""
 
     def fits(self, event: Event) -> bool:
         """Whether it is one of those."""
@@ -61,7 +62,7 @@ class Filter(msgspec.Struct, frozen=True):
             (not self.name or name_key(name) == name_key(self.name))
             and (not self.status or text == self.status)
             and self.containing.casefold() in text.casefold()
-            and re.search(self.matching, text) is not None
+            and (not self.matching or fnmatchcase(text.casefold(), _literal(self.matching.casefold())))
         )
 
     def __str__(self) -> str:
@@ -71,13 +72,9 @@ class Filter(msgspec.Struct, frozen=True):
         return " ".join(filter(None, words))
 
 
-def pattern(text: str) -> str:
-    """A regular expression as it was written. Raises ValueError for one that is none."""
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"{text!r} is no regular expression: {error}") from None
-    return text
+def _literal(pattern: str) -> str:
+    """The pattern with no special sense of brackets, as in `list`."""
+    return pattern.replace("[", "[[]")
 
 
 def kind_of(event: Event) -> str:

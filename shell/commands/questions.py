@@ -9,6 +9,8 @@ from collections.abc import Container
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from cmd2 import Completions
+from cmd2.completion import CompletionItem
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -225,9 +227,19 @@ def _ask_arguments(parser: Parser) -> None:
     parser.add_argument("--timeout", type=checked(duration), default=ASK_PATIENCE, metavar="TIME", help="5m")
 
 
+def _complete(app: "UserConsole", text: str, line: str, begidx: int, endidx: int) -> Completions:
+    """Groups, then people."""
+    groups = [
+        CompletionItem(name, text=name, display_meta=f"group of {len(members)}")
+        for name, members in app.groups().items()
+        if name.startswith(text)
+    ]
+    return Completions([*groups, *complete_names(app, text, line, begidx, endidx)])
+
+
 def _roll_arguments(parser: Parser) -> None:
     parser.add_argument(
-        "names", metavar="NAMES", nargs="+", help="people or groups (see group)", completer=complete_names
+        "names", metavar="NAMES", nargs="+", help="people or groups (see group)", completer=_complete
     )
     parser.add_argument("text", metavar="TEXT", help="the question, in quotes where it has spaces")
     _choices_argument(parser)

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from shell.commands.names import complete_names
 from shell.events import MessageArrived, SessionEnded
-from shell.filters import KINDS, Filter, name_of, pattern, text_of
+from shell.filters import KINDS, Filter, name_of, text_of
 from shell.kit.command import Command, Outcome, Parser, checked
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.times import duration
@@ -148,11 +148,7 @@ def filter_arguments(parser: Parser) -> None:
         "--containing", default="", metavar="TEXT", help="only a text that has this in it, in any case"
     )
     parser.add_argument(
-        "--matching",
-        default="",
-        type=checked(pattern),
-        metavar="PATTERN",
-        help="only a text in which this regular expression is found",
+        "--matching", default="", metavar="PATTERN", help="only a text like this, with * and ?, in any case"
     )
 
 

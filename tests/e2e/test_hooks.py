@@ -39,9 +39,9 @@ def test_a_script_with_hooks_waits_for_them_and_tells_what_failed(server: Server
     parley(*common, "-c", "signup alice")
     watched = parley(
         *common, "--settings", str(settings), "--user", "alice", "--json",
-        "-c", "wait status alice online", "-c", "on", "-c", "wait message --matching ( --timeout 1",
+        "-c", "wait status alice online", "-c", "on", "-c", "wait mesage --timeout 1",
     )  # fmt: skip
     assert json.loads(watched.stdout.splitlines()[1]) == {"number": 1, "on": "status", "run": ["false"]}
     assert watched.returncode == 2
     error = json.loads(watched.stderr.splitlines()[-1])
-    assert "'(' is no regular expression" in error["message"]
+    assert "invalid choice: 'mesage'" in error["message"]
