@@ -217,7 +217,7 @@ class UserConsole(ConsoleApp):
 
     def enter_chat(self, name: str) -> None:
         """From now on free lines are messages to somebody."""
-        self.leave_chat()
+        self.chat.close()
         self.chat_with = name
         self.talks.add(name)
         self._draft = self.chat.take_draft(name)

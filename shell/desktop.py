@@ -1,5 +1,6 @@
 """Ways to a desktop: sequences that terminals turn into notifications, and the program `notify-send`."""
 
+import html
 import logging
 import os
 import subprocess
@@ -44,7 +45,8 @@ class Desktop:
     def _run(self, notice: Notice) -> None:
         try:
             subprocess.run(
-                [PROGRAM, "--app-name=Parley", "--", notice.title, notice.body],
+                # A notification's body may have markup; nothing of what others write may be any.
+                [PROGRAM, "--app-name=Parley", "--", notice.title, html.escape(notice.body, quote=False)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 timeout=PATIENCE, check=True,
             )  # fmt: skip

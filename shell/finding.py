@@ -12,7 +12,7 @@ import msgspec
 from wire.names import NameKey
 
 FORGOTTEN = "forgotten"  # state of what others wrote and is gone: the id stays, so that it cannot come again
-INDEX_STEP = 2_000  # messages that one transaction adds to the index
+INDEX_STEP = 500  # messages that one transaction adds to the index
 MIN_INDEXED = 3  # characters that the index can look for; fewer are looked for in every message
 _SETTLED = "('delivered', 'read', 'refused')"
 
@@ -125,6 +125,7 @@ def search(connection: sqlite3.Connection, text: str, span: Span, limit: int, co
     it. The index has to be up to date (`index_more`).
     """
     where, values = _conditions(span)
+    text = text.replace("\0", "")  # no message has it, and it would end the query
     if len(text) >= MIN_INDEXED:
         contains = "number IN (SELECT rowid FROM found WHERE found MATCH ?)"
         wanted = '"' + text.replace('"', '""') + '"'
@@ -140,9 +141,10 @@ def search(connection: sqlite3.Connection, text: str, span: Span, limit: int, co
 def inbox(connection: sqlite3.Connection, limit: int) -> list[InboxRow]:
     """The conversations, those with something new first, then by the last message."""
     rows = connection.execute(
-        f"{_COLUMNS}, (SELECT count(*) FROM messages AS new WHERE new.peer = messages.peer"
+        f"{_COLUMNS}, (SELECT count(*) FROM messages AS new INDEXED BY unseen WHERE new.peer = messages.peer"
         " AND new.outgoing = 0 AND new.seen = 0 AND new.state = 'received') AS unread FROM messages"
-        f" WHERE number IN (SELECT max(number) FROM messages WHERE {_SHOWN} GROUP BY peer)"
+        " WHERE number IN (SELECT (SELECT number FROM messages AS last WHERE last.peer = everybody.peer"
+        f" AND {_SHOWN} ORDER BY number DESC LIMIT 1) FROM (SELECT DISTINCT peer FROM messages) AS everybody)"
         " ORDER BY unread > 0 DESC, number DESC LIMIT ?",
         (limit,),
     )

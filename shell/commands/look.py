@@ -35,6 +35,7 @@ MAX_SHOWN = 10_000  # messages that `history` or `search` shows at most
 MAX_CONTEXT = 20  # messages before and after one that was found
 MAX_INBOX = 200  # conversations that `inbox` lists
 EXPORT_PAGE = 1_000  # messages that are read at once
+PRIVATE = 0o600  # mode of an exported file
 FIRST_WORDS = 60  # characters of the last message that `inbox` shows
 _SETTLED = (State.DELIVERED.value, State.READ.value)
 
@@ -253,7 +254,8 @@ def export(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
 
     try:
         flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if arguments.force else os.O_EXCL)
-        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8", errors="replace") as file:
+        with os.fdopen(os.open(path, flags, PRIVATE), "w", encoding="utf-8", errors="replace") as file:
+            os.fchmod(file.fileno(), PRIVATE)  # also where the file was there before
             file.writelines(exported(letters(), app.messenger.user or "", form))
     except FileExistsError:
         raise CommandError(

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import logging
 import os
 import sys
@@ -69,6 +70,7 @@ class ConsoleApp(cmd2.Cmd):
         self.plain = plain = plain or os.environ.get("TERM") == "dumb"
         self.exit = ExitCode.DONE
         """How the last command ended."""
+        terminal.take_any_text(stdout or sys.stdout)
         self.answers: Callable[[str, bool], str | None] | None = None
         """Where a transcript answers questions; None for a person."""
         self.recorder: Recorder | None = None
@@ -149,7 +151,7 @@ class ConsoleApp(cmd2.Cmd):
         self.exit = outcome.exit_code
         if self.json_output:
             for record in outcome.records():
-                self.stdout.write(msgspec.json.encode(record).decode() + "\n")
+                self.stdout.write(self._json_line(record))
             self.stdout.flush()
             return
         rendered = outcome.render(plain=self.plain)
@@ -170,6 +172,12 @@ class ConsoleApp(cmd2.Cmd):
         console: Console = rich_utils.Cmd2GeneralConsole(file=self.stdout)
         with Live(console=console, transient=True, auto_refresh=False) as live:
             yield lambda outcome: live.update(outcome.render(plain=False) or "", refresh=True)
+
+    def _json_line(self, record: msgspec.Struct) -> str:
+        line = msgspec.json.encode(record).decode()
+        if not theme.unicode_works(self.stdout):
+            line = json.dumps(json.loads(line))  # with every other character as \uXXXX
+        return line + "\n"
 
     def report(self, error: CommandError) -> None:
         """Prints an error as one line on the error stream."""

@@ -11,6 +11,12 @@ ModeList = list[Any]
 _LOCAL_FLAGS = 3  # place of the local flags in it, termios(3)
 
 
+def take_any_text(stream: TextIO) -> None:
+    """What a stream's encoding does not have is written as a question mark, instead of ending a command."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
+
+
 def modes(stream: TextIO) -> ModeList | None:
     """The modes of a terminal; None for what is none."""
     if sys.platform == "win32":

@@ -45,10 +45,10 @@ def test_notify_send_gets_the_words_as_they_are(tmp_path: Path, monkeypatch: pyt
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert Desktop("notify-send", lambda sentence: None).notify(Notice("-bob", "$(x)")) is None
+    assert Desktop("notify-send", lambda sentence: None).notify(Notice("-bob", "$(x) <b>")) is None
     said = tmp_path / "said"
     until(lambda: said.exists() and bool(said.read_text()), "notify-send")
-    assert said.read_text() == "--app-name=Parley|--|-bob|$(x)\n"
+    assert said.read_text() == "--app-name=Parley|--|-bob|$(x) &lt;b&gt;\n"
 
 
 def test_a_missing_notify_send_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,18 @@ def test_errors_in_json_are_objects() -> None:
     assert json.loads(said) == {"error": "cannot", "message": "That cannot be; do this instead."}
 
 
+@pytest.mark.parametrize(
+    ("as_json", "said"),
+    [(False, "bob: ?? ?\n"), (True, '{"name": "bob", "text": "\\u6f22\\u5b57 \\ud83d\\udc4d"}\n')],
+)
+def test_a_terminal_without_the_letters_gets_what_it_has(as_json: bool, said: str) -> None:
+    written = io.BytesIO()
+    output = io.TextIOWrapper(written, encoding="ascii", newline="\n")
+    Console(prompt="test> ", json=as_json, stdout=output, stderr=output).run_line("say bob 漢字 👍")
+    output.flush()
+    assert written.getvalue().decode() == said
+
+
 def test_commands_stop_at_the_first_that_fails() -> None:
     app, output = console()
     assert app.run_commands(["say bob 1", "fail foreseen", "say bob 2"]) is ExitCode.REFUSED
