@@ -113,11 +113,12 @@ class Whereabouts:
     async def _ask(self) -> None:
         outside = self._line.network.endpoint.outside
         book = self._servers[0]
-        before = outside.seen.get(book)
+        before, doubted, outside.doubted = outside.seen.get(book), outside.doubted, False
         await asyncio.gather(*(outside.ask(server) for server in self._servers))
         now = outside.seen.get(book)
-        if before is not None and now is not None and before.host != now.host:
+        if doubted and before is not None and now is not None and before.host != now.host:
             # The TCP connection of the old address hangs, which nothing else would tell for half a minute.
+            # Without a doubt it does not: some NATs give every question another of many addresses.
             self._book.reconnect("This network's outside address changed.")
         elif self._published:
             with contextlib.suppress(NotConnected, Refused, NotLoggedIn):

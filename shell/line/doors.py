@@ -12,7 +12,7 @@ from time import monotonic
 
 from shell.line.candidates import Address, Attempt, Candidate
 from shell.line.errors import Unreachable
-from shell.line.invitations import Admission, Invitation, Invitations
+from shell.line.invitations import MAX_ANNOUNCED, Admission, Invitation, Invitations
 from wire.frames import NONCE_BYTES, Probe, ProbeKind
 from wire.limits import TICKET_LIFE
 from wire.names import name_key
@@ -35,6 +35,7 @@ class Doors:
         self._candidate_at = candidate_at
         self._dialed: dict[bytes, tuple[str, Attempt, asyncio.Event]] = {}
         self._awaited: dict[bytes, tuple[str, Attempt]] = {}
+        self._announced: dict[bytes, Attempt] = {}
         self._invitations = Invitations()
         self._callers: dict[Address, float] = {}
 
@@ -69,6 +70,9 @@ class Doors:
     def invite(self, admission: Admission, attempt: Attempt) -> None:
         """Lets the caller of a verified ticket knock, and sends to its addresses meanwhile."""
         self._invitations.announce(admission, secrets.token_bytes(NONCE_BYTES), monotonic() + TICKET_LIFE)
+        while len(self._announced) >= MAX_ANNOUNCED:
+            del self._announced[next(iter(self._announced))]
+        self._announced[admission.id] = attempt
         if len(self._awaited) < MAX_PUNCHING:
             self._awaited[admission.id] = admission.caller, attempt
             self._punch(admission.id)
@@ -87,6 +91,11 @@ class Doors:
         if awaited is not None:
             awaited[1].settled = True
         return invitation
+
+    def candidates_of(self, knock_id: bytes) -> tuple[Candidate, ...]:
+        """Where the caller who has come in with this may be reached; told once."""
+        attempt = self._announced.pop(knock_id, None)
+        return attempt.candidates() if attempt is not None else ()
 
     def may_call(self, address: Address) -> bool:
         """Whether somebody knocked from this address with a ticket."""

@@ -296,9 +296,11 @@ class UdpEndpoint:
             self.close(channel, LineClose.BAD_PROOF, "The line did not open in time.")
             self._on_event(channel, Closed(None, "The line did not open in time."))
 
-    def _opened(self, channel: Channel) -> None:
+    def _opened(self, channel: Channel, knock_id: bytes) -> None:
         path = self._lines[channel].path
         path.key = channel.path_key
+        for candidate in self._doors.candidates_of(knock_id):
+            path.add(candidate)
         self._by_id[line_id(path.key)] = channel
         self._watcher.changed(channel, path.kind)
 
@@ -314,9 +316,9 @@ class UdpEndpoint:
             match event:
                 case Arrived():
                     self._on_event(channel, event)
-                case Opened():
+                case Opened(knock_id=knock_id):
                     self._on_event(channel, event)
-                    self._opened(channel)
+                    self._opened(channel, knock_id)
                 case Closed():
                     self._forget(channel)
                     self._on_event(channel, event)

@@ -21,6 +21,8 @@ class OutsideAddress:
         self._send = send
         self._waiting: dict[bytes, asyncio.Future[Endpoint]] = {}
         self._asked: dict[Address, float] = {}
+        self.doubted = False
+        """Whether something said since the last question that the NAT has changed its mind."""
         self.seen: dict[Address, Endpoint | None] = {}
         """What each server answered last; None for one that was asked in vain."""
 
@@ -29,8 +31,9 @@ class OutsideAddress:
         return self.seen.get(server) is not None and monotonic() < self._asked.get(server, -FRESH) + FRESH
 
     def doubt(self) -> None:
-        """No answer is fresh any more: something says that the NAT has changed its mind."""
+        """No answer is fresh any more."""
         self._asked.clear()
+        self.doubted = True
 
     async def ask(self, server: Address) -> Endpoint | None:
         """The address that a server sees, None where it does not answer."""

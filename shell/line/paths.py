@@ -123,10 +123,15 @@ class LinePath:
         return [datagram for address in addresses for datagram in self._ping(address, now, moved=False)]
 
     def lost(self, now: float) -> bool:
-        """Whether to ask the phone book where the other side is: soon in a silence, then ever less often."""
-        if not self.key or not self.stale(now):
-            self._lost_retry = STALE
+        """Whether to ask the phone book where the other side is: soon in a silence, then ever less often.
+
+        While relayed now and then too, since NATs and networks change.
+        """
+        if not self.key:
             return False
+        if not self.stale(now):
+            self._lost_retry = STALE
+            return self._relayed_for_long(now)
         if now < self._next_lost:
             return False
         self._next_lost = now + self._lost_retry
@@ -151,6 +156,15 @@ class LinePath:
     def stale(self, now: float) -> bool:
         """Whether the path in use brought no word for too long."""
         return self.unanswered is not None and now >= self.unanswered + STALE
+
+    def _relayed_for_long(self, now: float) -> bool:
+        if self.kind is not PathKind.RELAYED:
+            self._next_lost = 0.0
+            return False
+        due = 0.0 < self._next_lost <= now
+        if due or not self._next_lost:
+            self._next_lost = now + MAX_LOST_RETRY
+        return due
 
     # --- inside -----------------------------------------------------------------------------------------
 

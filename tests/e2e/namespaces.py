@@ -107,6 +107,12 @@ class Network:
             }}"""
         _run(["ip", "netns", "exec", self._prefix + space, "nft", "-f", "-"], rules)
 
+    def wall(self, space: str, network: str) -> None:
+        """Lets a router carry nothing from a network to itself."""
+        rule = f"ip saddr {network} ip daddr {network} drop"
+        chain = f"chain through {{ type filter hook forward priority 0; {rule}; }}"
+        _run(["ip", "netns", "exec", self._prefix + space, "nft", "-f", "-"], f"table ip wall {{ {chain}; }}")
+
     def run(self, space: str, *command: str) -> str:
         """Runs a command in a namespace to its end; what it printed."""
         return _run(["ip", "netns", "exec", self._prefix + space, *command])

@@ -61,6 +61,21 @@ def test_where_the_operator_offers_a_relay_symmetric_nats_are_passed_and_both_us
         bob.do("status", "alice: relayed, still end-to-end encrypted")
 
 
+def test_a_relayed_line_takes_the_direct_way_once_there_is_one(tmp_path: Path) -> None:
+    with Network() as network:
+        two_homes(network, ("restricted", "restricted"))
+        network.wall("internet", "203.0.113.0/24")
+        network.phone_book("server", tmp_path / "server", "relay = true\n")
+        bob = network.shell("bob", SERVER, tmp_path / "bob")
+        alice = network.shell("alice", SERVER, tmp_path / "alice")
+        alice.type("msg bob hello")
+        bob.do("wait request --timeout 20", "alice wants to talk to you")
+        alice.do("whois bob", "line +relayed, still end-to-end encrypted")
+        network.run("internet", "nft", "flush", "ruleset")
+        alice.until("why bob", r"line +yes +open, punched, straight to 203\.0\.113\.6:\d+")
+        bob.until("status", r"alice: 203\.0\.113\.2:\d+")
+
+
 def test_ipv6_alone_and_a_new_address_in_mid_talk(tmp_path: Path) -> None:
     with Network() as network:
         network.spaces("alice", "server", "bob")

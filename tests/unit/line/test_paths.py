@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shell.line.candidates import MAX_CANDIDATES, Address, Candidate, PathKind
-from shell.line.paths import BETTER_RETRY, PING_GAP, SETTLE, STALE, LinePath
+from shell.line.paths import BETTER_RETRY, MAX_LOST_RETRY, PING_GAP, SETTLE, STALE, LinePath
 from wire.paths import PATH_KEY_BYTES, PING_NONCE_BYTES
 
 KEY = bytes(range(PATH_KEY_BYTES))
@@ -123,6 +123,12 @@ def test_the_phone_book_is_asked_soon_in_a_silence_and_then_ever_less_often() ->
     assert len(asked) < 8
     alice.unanswered = None
     assert not alice.lost(200.0)
+
+
+def test_while_relayed_the_phone_book_is_asked_now_and_then() -> None:
+    alice = path_to(RELAY)
+    asked = [second for second in range(1, 200) if alice.lost(float(second))]
+    assert asked == [1 + MAX_LOST_RETRY * number for number in (1, 2, 3)]
 
 
 def test_a_line_that_is_not_open_probes_nothing() -> None:

@@ -29,6 +29,7 @@ from wire.messages import (
     Whois,
 )
 from wire.names import NameKey, name_key
+from wire.relay import PASS_BYTES
 
 COUNT = 250
 PASSWORD = "correct horse battery"
@@ -203,3 +204,16 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         connection.execute("INSERT INTO versions VALUES (99, 0)")
     with pytest.raises(DataFolderError, match="newer"):
         SqliteAccounts(tmp_path / "accounts.db")
+
+
+def test_a_kick_ends_the_way_through_the_relay(tmp_path: Path) -> None:
+    with EmbeddedPhoneBook(settings(tmp_path, relay=True)) as book:
+
+        async def talk(client: PhoneBook) -> None:
+            relay = book.server.relay
+            assert relay is not None
+            relay.introduce(name_key("alice"), name_key("bob"), bytes(range(2 * PASS_BYTES)), 0.0)
+            assert await asyncio.to_thread(Operator(book).kick, "alice", "enough")
+            assert relay.pairs == 0
+
+        logged_in(tmp_path, book, talk)
