@@ -59,12 +59,15 @@ def is_scene(steps: list[Step]) -> bool:
 def difference(expected: tuple[str, ...], actual: str) -> str | None:
     """None where the output is as expected, else a report, a line each: `-` expected, `+` came, or both."""
     wanted, came = _trimmed(list(expected)), _trimmed(actual.splitlines())
-    if re.fullmatch(pattern("\n".join(wanted)), "\n".join(came)):
-        return None
-    as_came = [
-        came[index] if index < len(came) and re.fullmatch(pattern(line), came[index]) else line
-        for index, line in enumerate(wanted)
-    ]
+    try:
+        if re.fullmatch(pattern("\n".join(wanted)), "\n".join(came)):
+            return None
+        as_came = [
+            came[index] if index < len(came) and re.fullmatch(pattern(line), came[index]) else line
+            for index, line in enumerate(wanted)
+        ]
+    except (re.error, OverflowError, RecursionError) as error:
+        return f"- what stands between slashes is no regular expression: {error}"
     return "\n".join(line for line in difflib.ndiff(as_came, came) if not line.startswith("?"))
 
 

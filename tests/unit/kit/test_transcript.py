@@ -1,5 +1,6 @@
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,13 @@ def test_an_escaped_slash_is_a_slash_outside_and_inside_an_expression() -> None:
 def test_what_is_no_expression_is_taken_as_it_is() -> None:
     assert difference(("a.c (really) [x]*",), "a.c (really) [x]*") is None
     assert difference(("a.c",), "abc") is not None
+
+
+@pytest.mark.parametrize("text", ["a /(/ b", "/*/", "/a{99999999999}/", r"/\d[/"])
+def test_what_cannot_be_an_expression_is_a_difference_that_says_so(text: str) -> None:
+    report = difference((text,), "anything")
+    assert report is not None
+    assert "no regular expression" in report
 
 
 def test_trailing_blanks_do_not_count_but_inner_lines_do() -> None:
