@@ -5,7 +5,7 @@ groups.toml                       groups of names
 joined.toml                       the phone book and the account that `join` chose last
 <phone book>/<user>/identity.pem  the user's key and certificate
 <phone book>/<user>/mailbox.db    contacts and messages
-<phone book>/<user>/visibility.toml  when the visibility ends, where it does
+<phone book>/<user>/visibility.toml  the visibility and when it ends
 """
 
 import hashlib
@@ -36,13 +36,18 @@ class Joined(msgspec.Struct, frozen=True):
     """Whether the phone book is one's own and has to be started."""
 
 
-class Until(msgspec.Struct, frozen=True):
-    """When a visibility ends, and what comes then."""
+_Visibility = Literal["", "online", "away", "busy", "contacts", "hidden"]
 
-    when: float
-    """Seconds since the epoch."""
-    then: Literal["online", "away", "busy", "contacts", "hidden"]
+
+class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The visibility as it was chosen, when it ends, and what comes then."""
+
+    visibility: _Visibility
     but: tuple[str, ...] = ()
+    until: float | None = None
+    """Seconds since the epoch; None for one that does not end."""
+    then: _Visibility = ""
+    then_but: tuple[str, ...] = ()
 
 
 class DataFolder:
@@ -131,22 +136,19 @@ class AccountFolder:
         """The mailbox's file."""
         return self._path / "mailbox.db"
 
-    def until(self) -> Until | None:
-        """When the visibility ends; None for one that does not, and where the file says nothing usable."""
+    def kept_visibility(self) -> Kept | None:
+        """The visibility that was chosen here; None before that, and where the file says nothing usable."""
         try:
-            return msgspec.toml.decode(self._until.read_bytes(), type=Until)
+            return msgspec.toml.decode(self._visibility.read_bytes(), type=Kept)
         except (OSError, ValueError, msgspec.DecodeError):
             return None
 
-    def keep_until(self, until: Until | None) -> None:
-        """Remembers when the visibility ends."""
-        if until is None:
-            self._until.unlink(missing_ok=True)
-        else:
-            _write(self._until, tomli_w.dumps(msgspec.to_builtins(until)).encode())
+    def keep_visibility(self, kept: Kept) -> None:
+        """Remembers the visibility and when it ends."""
+        _write(self._visibility, tomli_w.dumps(msgspec.to_builtins(kept)).encode())
 
     @property
-    def _until(self) -> Path:
+    def _visibility(self) -> Path:
         return self._path / "visibility.toml"
 
     def identity(self, name: str) -> Identity:

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from shell import letters
 from shell.datafolder import DataFolder
@@ -28,7 +28,7 @@ from shell.line.line import Line
 from shell.line.model import Consent
 from shell.mailbox import Mailbox
 from shell.phonebook import PhoneBook
-from shell.visibility import Seen, SeenUntil
+from shell.visibility import Appearance, Seen
 from shell.whereabouts import Whereabouts
 from wire.certificates import Identity
 from wire.errors import ErrorCode, Refused
@@ -64,6 +64,8 @@ from wire.tickets import Ticket, open_ticket
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 MAX_PEOPLE = 10_000  # people that one `list` fetches, page by page
 
 
@@ -92,8 +94,7 @@ class Messenger:
         self._watched: set[str] = set()
         self._farewell = ""
         self.unread_at_login: list[tuple[NameKey, int]] = []
-        self.seen = Seen(Visibility.ONLINE)
-        self._until: SeenUntil | None = None
+        self._appearance: Appearance | None = None
         self.statuses: dict[NameKey, Status] = {}
         """What was last seen of people; the toolbar and completion look here."""
         self.book = PhoneBook(
@@ -113,26 +114,22 @@ class Messenger:
     @property
     def visibility(self) -> Visibility:
         """What others may see."""
-        return self.seen.visibility
+        return self._appearance.seen.visibility if self._appearance is not None else Visibility.ONLINE
 
     @property
-    def seen_until(self) -> float | None:
-        """When that ends by itself, seconds since the epoch; None for never."""
-        return self._until.when if self._until is not None else None
+    def appearance(self) -> Appearance:
+        """What others may see of the account, and for how long. Raises `NotLoggedIn`."""
+        return _logged_in(self._appearance)
 
     @property
     def line(self) -> Line:
         """The line of the account. Raises `NotLoggedIn`."""
-        if self._line is None:
-            raise NotLoggedIn("You are not logged in; type `login NAME` or `signup NAME`.")
-        return self._line
+        return _logged_in(self._line)
 
     @property
     def mailbox(self) -> Mailbox:
         """The mailbox of the account. Raises `NotLoggedIn`."""
-        if self._mailbox is None:
-            raise NotLoggedIn("You are not logged in; type `login NAME` or `signup NAME`.")
-        return self._mailbox
+        return _logged_in(self._mailbox)
 
     # --- sessions ---------------------------------------------------------------------------------------
 
@@ -205,19 +202,11 @@ class Messenger:
     async def accept(self, name: str) -> None:
         """Consents to somebody's messages, and lets them see what contacts may see."""
         await self.line.accept(name)
-        if self.seen.visibility is Visibility.CONTACTS:
-            await self._show(self.seen)
+        await self.appearance.contacts_changed()
 
     async def looked_at(self, name: str) -> None:
         """The user has seen what somebody wrote."""
         self.line.looked_at(name)
-
-    async def set_visibility(self, seen: Seen, until: float | None = None) -> None:
-        """Who may see this account, and as what; `until` a time, seconds since the epoch, or for good."""
-        before = self.seen
-        await self._show(seen)
-        if self._until is not None:
-            self._until.set(before, until)
 
     async def way_to(self, name: str) -> Facts:
         """All that is known of the way to somebody."""
@@ -274,13 +263,17 @@ class Messenger:
             folder.save(identity)
             self._mailbox = Mailbox(folder.mailbox)
             self.unread_at_login = await self._mailbox.read(letters.unread)
-            self.seen = Seen(session.visibility)
-            self._line.keep_quiet(quiet=self.visibility is Visibility.HIDDEN)
+            self._line.keep_quiet(quiet=session.visibility is Visibility.HIDDEN)
             await self._line.start(self._mailbox)
             await self._whereabouts.publish()  # an outside address may have come meanwhile
             self._whereabouts.watch()
-            self._until = SeenUntil(folder, self._show_again)
-            self._until.start()
+            self._appearance = Appearance(
+                folder,
+                session.visibility,
+                self._publish,
+                lambda seen: self._tell(VisibilityEnded(seen.visibility)),
+            )
+            self._appearance.start()
             await self._watch(self._line.core.watched())
         except BaseException:
             await self._hang_up()
@@ -288,15 +281,9 @@ class Messenger:
             raise
         return session.name
 
-    async def _show(self, seen: Seen) -> None:
-        allowed = seen.allowed(self.line.core)
-        await self.book.request(SetVisibility(seen.visibility, allowed), Done)
-        self.seen = seen
+    async def _publish(self, seen: Seen) -> None:
+        await self.book.request(SetVisibility(seen.visibility, seen.allowed(self.line.core)), Done)
         self.line.keep_quiet(quiet=seen.visibility is Visibility.HIDDEN)
-
-    async def _show_again(self, seen: Seen) -> None:
-        await self._show(seen)
-        self._tell(VisibilityEnded(seen.visibility))
 
     async def _bind(self, line: Line) -> None:
         try:
@@ -313,9 +300,9 @@ class Messenger:
             whereabouts.stop()
         line, self._line = self._line, None
         mailbox, self._mailbox = self._mailbox, None
-        if self._until is not None:
-            self._until.stop()
-            self._until = None
+        if self._appearance is not None:
+            self._appearance.stop()
+            self._appearance = None
         if line is not None:
             await line.stop()
         if mailbox is not None:
@@ -418,3 +405,9 @@ class Messenger:
     def now(self) -> float:
         """The phone book's clock, seconds since the epoch."""
         return self.book.now()
+
+
+def _logged_in(part: T | None) -> T:
+    if part is None:
+        raise NotLoggedIn("You are not logged in; type `login NAME` or `signup NAME`.")
+    return part

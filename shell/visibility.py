@@ -11,7 +11,7 @@ from time import time
 
 import msgspec
 
-from shell.datafolder import AccountFolder, Until
+from shell.datafolder import AccountFolder, Kept
 from shell.errors import DataFolderError, NotConnected, NotLoggedIn
 from shell.line.people import People
 from wire.errors import Refused
@@ -42,35 +42,57 @@ class Seen(msgspec.Struct, frozen=True):
                 return ()
 
 
-class SeenUntil:
-    """Goes back to what was before when the time is up. Lives on the event loop's thread."""
+class Appearance:
+    """What others may see of whoever is logged in. Lives on the event loop's thread."""
 
-    def __init__(self, folder: AccountFolder, change: Callable[[Seen], Awaitable[None]]) -> None:
-        """`change` sets the visibility; it is called again later where it raises `NotConnected`."""
+    def __init__(
+        self,
+        folder: AccountFolder,
+        visibility: Visibility,
+        publish: Callable[[Seen], Awaitable[None]],
+        ended: Callable[[Seen], None],
+    ) -> None:
+        """`visibility` is as the phone book says; `publish` tells it another; `ended`: a time was up."""
         self._folder = folder
-        self._change = change
+        self._publish = publish
+        self._ended = ended
         self._task: asyncio.Task[None] | None = None
+        kept = folder.kept_visibility()
+        but = kept.but if kept is not None and kept.visibility == visibility.value else ()
+        self.seen = Seen(visibility, but)
 
     @property
-    def when(self) -> float | None:
-        """The time, None for none."""
-        pending = self._folder.until()
-        return pending.when if pending is not None else None
+    def until(self) -> float | None:
+        """When it ends by itself, seconds since the epoch; None for never."""
+        kept = self._folder.kept_visibility()
+        return kept.until if kept is not None else None
 
-    def set(self, before: Seen, until: float | None) -> None:
-        """From now until a time (seconds since the epoch), or for good. Raises `DataFolderError`."""
-        pending = self._folder.until()
-        if until is None:
-            self._folder.keep_until(None)
-        else:
-            kept = Until(until, before.visibility.value, before.but)
-            self._folder.keep_until((pending and msgspec.structs.replace(pending, when=until)) or kept)
+    async def set(self, seen: Seen, until: float | None = None) -> None:
+        """From now until a time (seconds since the epoch), or for good.
+
+        A second one for a while goes back to where the first began. Raises `Refused`, `NotConnected`,
+        `DataFolderError`.
+        """
+        await self._publish(seen)
+        before = Kept("", (), None, self.seen.visibility.value, self.seen.but)
+        pending = self._folder.kept_visibility()
+        if pending is not None and pending.until is not None:
+            before = pending
+        self._folder.keep_visibility(
+            msgspec.structs.replace(before, visibility=seen.visibility.value, but=seen.but, until=until)
+        )
+        self.seen = seen
         self.start()
 
+    async def contacts_changed(self) -> None:
+        """Whoever was accepted sees what contacts may see."""
+        if self.seen.visibility is Visibility.CONTACTS:
+            await self._publish(self.seen)
+
     def start(self) -> None:
-        """Takes up what was set, now or before a restart."""
+        """Takes up the time that was set, now or before a restart."""
         self.stop()
-        if self._folder.until() is not None:
+        if self.until is not None:
             self._task = asyncio.create_task(self._wait(), name="visibility")
 
     def stop(self) -> None:
@@ -80,13 +102,16 @@ class SeenUntil:
             self._task = None
 
     async def _wait(self) -> None:
-        while (pending := self._folder.until()) is not None:
-            left = pending.when - time()
+        while (kept := self._folder.kept_visibility()) is not None and kept.until is not None:
+            left = kept.until - time()
             if left > 0:
                 await asyncio.sleep(min(left, LOOK))
                 continue
             with contextlib.suppress(NotConnected, NotLoggedIn, Refused, DataFolderError):
-                await self._change(Seen(Visibility(pending.then), pending.but))
-                self._folder.keep_until(None)
+                seen = Seen(Visibility(kept.then or Visibility.ONLINE), kept.then_but)
+                await self._publish(seen)
+                self._folder.keep_visibility(Kept(seen.visibility.value, seen.but))
+                self.seen = seen
+                self._ended(seen)
                 return
             await asyncio.sleep(LOOK)

@@ -168,9 +168,9 @@ def visibility(app: "UserConsole", arguments: argparse.Namespace) -> Visible:
                 exit_code=ExitCode.USAGE,
             )
         names = tuple(named(app, name) for name in arguments.but)
-        app.call(messenger.set_visibility(Seen(chosen, names), arguments.until))
-    seen = messenger.seen
-    return Visible(seen.visibility.value, list(seen.but), messenger.seen_until)
+        app.call(messenger.appearance.set(Seen(chosen, names), arguments.until))
+    now = messenger.appearance
+    return Visible(now.seen.visibility.value, list(now.seen.but), now.until)
 
 
 def status(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:

@@ -9,84 +9,109 @@ import pytest
 from shell import visibility
 from shell.datafolder import AccountFolder
 from shell.errors import NotConnected
-from shell.visibility import Seen, SeenUntil
+from shell.visibility import Appearance, Seen
 from wire.messages import Visibility
 
 PATIENCE = 30.0  # seconds
+AWAY = Seen(Visibility.AWAY)
+HIDDEN = Seen(Visibility.HIDDEN, ("carol",))
 
 
-def folder_in(path: Path) -> AccountFolder:
-    (path / "account").mkdir(exist_ok=True)
-    return AccountFolder(path / "account")
+class Stage:
+    """One login, with a phone book that keeps what it is told, and may be away for some requests."""
 
+    def __init__(self, path: Path, stored: Visibility, *, away: int = 0) -> None:
+        (path / "account").mkdir(exist_ok=True)
+        self.folder = AccountFolder(path / "account")
+        self.away = away
+        self.published: list[Seen] = []
+        self.ended = asyncio.Event()
+        self.appearance = Appearance(self.folder, stored, self._publish, lambda seen: self.ended.set())
 
-async def next_change(folder: AccountFolder, *, refused: int = 0, until: float | None = None) -> list[Seen]:
-    """What is set when the time is up; `refused` times the phone book is not there."""
-    changes: list[Seen] = []
-    changed = asyncio.Event()
-
-    async def change(seen: Seen) -> None:
-        nonlocal refused
-        if refused:
-            refused -= 1
+    async def _publish(self, seen: Seen) -> None:
+        if self.away:
+            self.away -= 1
             raise NotConnected("The phone book is away.")
-        changes.append(seen)
-        changed.set()
+        self.published.append(seen)
 
-    seen_until = SeenUntil(folder, change)
-    if until is None:
-        seen_until.start()
-    else:
-        seen_until.set(Seen(Visibility.AWAY, ("carol",)), until)
-    async with asyncio.timeout(PATIENCE):
-        await changed.wait()
-    seen_until.stop()
-    return changes
+    async def time_is_up(self) -> Seen:
+        async with asyncio.timeout(PATIENCE):
+            await self.ended.wait()
+        return self.published[-1]
 
 
 def test_it_goes_back_to_what_was_before(tmp_path: Path) -> None:
-    folder = folder_in(tmp_path)
-    assert asyncio.run(next_change(folder, until=time())) == [Seen(Visibility.AWAY, ("carol",))]
+    async def work() -> None:
+        stage = Stage(tmp_path, Visibility.AWAY)
+        await stage.appearance.set(HIDDEN, time())
+        assert await stage.time_is_up() == AWAY
+        assert stage.appearance.seen == AWAY
+        assert stage.appearance.until is None
+
+    asyncio.run(work())
 
 
 def test_what_ended_while_nobody_was_logged_in_ends_at_the_next_login(tmp_path: Path) -> None:
-    async def set_and_leave() -> None:
-        async def change(seen: Seen) -> None:
-            raise AssertionError(seen)
-
-        seen_until = SeenUntil(folder_in(tmp_path), change)
-        seen_until.set(Seen(Visibility.ONLINE), time() + 3600)
+    async def first() -> None:
+        stage = Stage(tmp_path, Visibility.AWAY)
+        await stage.appearance.set(Seen(Visibility.BUSY), time() + 3600)
         # A second one while the first lasts goes back to where the first began.
-        seen_until.set(Seen(Visibility.HIDDEN), time() - 1)
-        seen_until.stop()
+        await stage.appearance.set(HIDDEN, time() - 1)
+        stage.appearance.stop()
 
-    asyncio.run(set_and_leave())
-    assert asyncio.run(next_change(folder_in(tmp_path))) == [Seen(Visibility.ONLINE)]
+    async def second() -> None:
+        stage = Stage(tmp_path, Visibility.HIDDEN)
+        assert stage.appearance.seen == HIDDEN
+        stage.appearance.start()
+        assert await stage.time_is_up() == AWAY
+
+    asyncio.run(first())
+    asyncio.run(second())
 
 
 def test_it_is_tried_again_when_the_phone_book_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(visibility, "LOOK", 0.01)
-    changes = asyncio.run(next_change(folder_in(tmp_path), refused=2, until=time()))
-    assert changes == [Seen(Visibility.AWAY, ("carol",))]
+
+    async def work() -> None:
+        stage = Stage(tmp_path, Visibility.AWAY)
+        await stage.appearance.set(HIDDEN, time())
+        stage.away = 2
+        assert await stage.time_is_up() == AWAY
+
+    asyncio.run(work())
 
 
-def test_one_that_is_set_for_good_forgets_the_time(tmp_path: Path) -> None:
-    async def work() -> float | None:
-        async def change(seen: Seen) -> None:
-            raise AssertionError(seen)
+def test_one_that_is_set_for_good_forgets_the_time_and_keeps_the_names(tmp_path: Path) -> None:
+    async def work() -> None:
+        stage = Stage(tmp_path, Visibility.ONLINE)
+        await stage.appearance.set(Seen(Visibility.BUSY), time() + 3600)
+        await stage.appearance.set(HIDDEN)
+        assert stage.appearance.until is None
+        assert Stage(tmp_path, Visibility.HIDDEN).appearance.seen == HIDDEN
+        # Another machine of the same account chose something else meanwhile.
+        assert Stage(tmp_path, Visibility.CONTACTS).appearance.seen == Seen(Visibility.CONTACTS)
 
-        seen_until = SeenUntil(folder_in(tmp_path), change)
-        seen_until.set(Seen(Visibility.ONLINE), time() + 3600)
-        seen_until.set(Seen(Visibility.BUSY), None)
-        return seen_until.when
+    asyncio.run(work())
 
-    assert asyncio.run(work()) is None
-    assert folder_in(tmp_path).until() is None
+
+def test_a_change_that_the_phone_book_refused_is_none(tmp_path: Path) -> None:
+    async def work() -> None:
+        stage = Stage(tmp_path, Visibility.ONLINE, away=1)
+        with pytest.raises(NotConnected):
+            await stage.appearance.set(HIDDEN, time() + 3600)
+        assert stage.appearance.seen == Seen(Visibility.ONLINE)
+        assert stage.appearance.until is None
+
+    asyncio.run(work())
 
 
 def test_a_damaged_file_is_no_obstacle(tmp_path: Path) -> None:
-    folder = folder_in(tmp_path)
-    (tmp_path / "account" / "visibility.toml").write_text('when = "soon"')
-    assert folder.until() is None
+    async def work() -> None:
+        stage = Stage(tmp_path, Visibility.ONLINE)
+        (tmp_path / "account" / "visibility.toml").write_text('visibility = "soon"')
+        assert stage.folder.kept_visibility() is None
+        await stage.appearance.set(HIDDEN)
+
+    asyncio.run(work())
