@@ -59,7 +59,9 @@ def _section(command: Command[Any]) -> str:
         lines.append("\n" + table(("argument", "what"), rows))
     if command.details:
         lines.append(f"\n{command.details}\n")
-    lines += [_json(record) for record in records(command)]
+    shown = records(command)
+    if shown:
+        lines.append("\nWith `--json`:\n" + "\nor:\n".join(_fields(record) for record in shown))
     return "".join(lines)
 
 
@@ -95,7 +97,7 @@ def _words(action: argparse.Action) -> str:
 
 def _help(action: argparse.Action) -> str:
     choices = ", ".join(f"`{choice}`" for choice in action.choices) if action.choices else ""
-    return ": ".join(filter(None, (action.help or "", choices)))
+    return ": ".join(filter(None, ((action.help or "").replace("%%", "%"), choices)))
 
 
 def outcomes(command: Command[Any]) -> list[type[Outcome]]:
@@ -138,10 +140,17 @@ def _record(outcome: type[Outcome]) -> type[msgspec.Struct]:
     return row
 
 
-def _json(record: type[msgspec.Struct]) -> str:
+def _fields(record: type[msgspec.Struct]) -> str:
+    """The fields of an object, and those of the objects in it."""
+    fields = msgspec.structs.fields(record)
     said = remarks(record)
-    rows = [
-        (f"`{field.encode_name}`", in_words(field.type), said.get(field.name, ""))
-        for field in msgspec.structs.fields(record)
-    ]
-    return "\n" + table(("field", "type", ""), rows) if rows else ""
+    rows = [(f"`{field.encode_name}`", in_words(field.type), said.get(field.name, "")) for field in fields]
+    inside = dict.fromkeys(kind for field in fields for kind in _structs(field.type) if kind is not record)
+    parts = [f"\nwhere `{kind.__name__}` has:\n{_fields(kind)}" for kind in inside]
+    return "\n" + table(("field", "type", ""), rows) + "".join(parts)
+
+
+def _structs(kind: Any) -> list[type[msgspec.Struct]]:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return [kind]
+    return [found for part in get_args(kind) for found in _structs(part)]
