@@ -44,7 +44,14 @@ def tables() -> dict[str, str]:
             ("type", "values"),
             [
                 (f"`{kind.__name__}`", ", ".join(f"`{member.value}`" for member in kind))
-                for kind in (messages.Status, messages.Visibility, messages.CloseReason, frames.Verdict)
+                for kind in (
+                    messages.Status,
+                    messages.Visibility,
+                    messages.CloseReason,
+                    frames.Verdict,
+                    frames.TransferKind,
+                    frames.StopReason,
+                )
             ],
         ),
         "errors": table(

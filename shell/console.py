@@ -17,7 +17,7 @@ from shell.attention import Attention
 from shell.chat import Chat
 from shell.datafolder import DataFolder
 from shell.errors import HostingFailed, NotConnected
-from shell.events import Event, MessageArrived, MessageProgressed, SessionEnded
+from shell.events import Event, MessageArrived, MessageProgressed, SessionEnded, TransferEnd
 from shell.hooks import Hooks
 from shell.inbox import Inbox
 from shell.keyboard import Keyboard
@@ -28,7 +28,7 @@ from shell.kit.theme import WARNING, unicode_works
 from shell.line.model import State
 from shell.news import news
 from shell.sentences import sentence_of
-from shell.settings import ShellSettings, data_folder
+from shell.settings import ShellSettings, data_folder, taking
 from shell.talks import Talks
 from shell.toolbar import Standing, standing_of, toolbar
 from wire.display import safe
@@ -114,6 +114,8 @@ class UserConsole(ConsoleApp):
         self._draft = ""
         self._tidied = float("-inf")
         self.keyboard = Keyboard(self)
+        self.watched_transfers: set[int] = set()
+        """Numbers of transfers whose end a command tells."""
         self.folder = folder
         self._network: tuple[Bridge, Messenger] | None = None
         self._network_lock = threading.Lock()
@@ -151,6 +153,7 @@ class UserConsole(ConsoleApp):
                     self.folder,
                     self.settings.port,
                     self._heard,
+                    taking(self.settings),
                     tells_read=self.settings.read_receipts,
                     stun=self.settings.stun,
                 )
@@ -364,6 +367,8 @@ class UserConsole(ConsoleApp):
             self.inbox.put(event)
         self.hooks.heard(event)
         if not self.interactive:
+            return
+        if isinstance(event, TransferEnd) and event.number in self.watched_transfers:
             return
         self.attention.heard(event, self.user)
         if not self.chat.heard(event):

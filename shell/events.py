@@ -125,6 +125,47 @@ class Reconnected(Event, frozen=True):
     """The connection to the phone book is back, with the session."""
 
 
+class FileOffered(Event, frozen=True):
+    """Somebody offers a file, a folder or a pipe."""
+
+    name: str
+    number: int
+    """By which it is taken or refused."""
+    kind: str
+    title: str
+    """What its sender calls it."""
+    size: int | None
+    """Bytes; None where that is not known."""
+
+
+class TransferEnd(Event, frozen=True):
+    """A transfer is over."""
+
+    name: str
+    number: int
+    kind: str
+    title: str
+    """What its sender calls it."""
+
+
+class FileArrived(TransferEnd, frozen=True):
+    """All of a transfer rests here, and its checksum holds."""
+
+    path: str
+
+
+class FileTaken(TransferEnd, frozen=True):
+    """All of one's own transfer rests with its recipient, and the checksum held."""
+
+
+class FileStopped(TransferEnd, frozen=True):
+    """A transfer ended before its end."""
+
+    reason: str
+    outgoing: bool
+    by_peer: bool
+
+
 class DatagramSeen(Event, frozen=True):
     """While tracing: a datagram came or went."""
 

@@ -7,6 +7,8 @@ import msgspec
 from shell.events import (
     Disconnected,
     Event,
+    FileOffered,
+    FileStopped,
     KeyChanged,
     KnockArrived,
     MessageArrived,
@@ -17,6 +19,7 @@ from shell.events import (
     RequestArrived,
     SessionEnded,
     StatusChanged,
+    TransferEnd,
 )
 from wire.names import name_key
 
@@ -28,6 +31,8 @@ KINDS: dict[str, type[Event]] = {
     "delivered": MessageProgressed,
     "read": MessagesRead,
     "key": KeyChanged,
+    "offer": FileOffered,
+    "file": TransferEnd,
     "notice": NoticeArrived,
     "end": SessionEnded,
     "away": Disconnected,
@@ -88,7 +93,7 @@ def name_of(event: Event) -> str:
 
 
 def text_of(event: Event) -> str:
-    """Its words: of a message or notice, the status, the reason; empty where there are none."""
+    """Its words: of a message or notice, the status, the reason, the file; empty where there are none."""
     match event:
         case MessageArrived(text=text) | NoticeArrived(text) | SessionEnded(text=text):
             return text
@@ -96,6 +101,10 @@ def text_of(event: Event) -> str:
             return status.value
         case MessageProgressed(state=state):
             return state
+        case FileOffered(kind=kind, title=title):
+            return f"{kind} {title}"
+        case TransferEnd(kind=kind, title=title):
+            return f"{kind} {title} {event.reason if isinstance(event, FileStopped) else 'done'}"
         case Disconnected(reason):
             return reason
         case _:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from shell import finding, letters
+from shell import finding, ledger, letters
 from shell.errors import MailboxFailed
 from shell.line.effects import (
     DeclineHeld,
@@ -148,7 +148,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise MailboxFailed(f"The mailbox {path} was written by a newer Parley; update this one.")
     if version == 0:
         connection.executescript(
-            f"BEGIN;{SCHEMA}{finding.SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
+            f"BEGIN;{SCHEMA}{finding.SCHEMA}{ledger.SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
         )
 
 

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from logging.handlers import RotatingFileHandler
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from shell.settings import ShellSettings
 
 LOG_BYTES, LOG_FILES = 1024 * 1024, 2  # of the log in the data folder
-EXIT_USER, EXIT_INTERRUPTED = 1, 130
+EXIT_USER, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 LOCAL = f"127.0.0.1:{wire.DEFAULT_PORT}"  # the phone book where none was chosen
 _ENTERS = (["login"], ["signup"], ["join"])
 """Commands with which a script logs in by itself."""
@@ -54,6 +55,11 @@ def _run(options: argparse.Namespace) -> int:
             from shell.demo import run_demo
 
             return run_demo(plain=options.plain)
+        if options.program == "pipe":
+            if not options.name:
+                print("parley: say with whom: `parley pipe NAME`", file=sys.stderr)  # noqa: T201
+                return EXIT_USAGE
+            options.command = [f"pipe {shlex.quote(options.name)}"]
         if options.transcript:
             return _play(settings, options)
         return _talk(settings, options)
@@ -184,7 +190,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="parley", description="A terminal messenger: messages go straight from shell to shell."
     )
-    parser.add_argument("program", nargs="?", choices=("demo",), help="demo: see it all in one terminal")
+    parser.add_argument(
+        "program",
+        nargs="?",
+        choices=("demo", "pipe"),
+        help="demo: see it all in one terminal; pipe: standard input to NAME, and what NAME pipes to output",
+    )
+    parser.add_argument("name", metavar="NAME", nargs="?", help="with pipe: whom")
     parser.add_argument("--version", action="version", version=f"parley {wire.VERSION}")
     parser.add_argument("--server", metavar="HOST[:PORT]", help="the phone book")
     parser.add_argument(

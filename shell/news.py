@@ -1,5 +1,6 @@
 """How events look above the prompt. Pure: what others wrote is made safe here and nowhere later."""
 
+from rich.filesize import decimal
 from rich.text import Text
 
 from shell.conversation import spoken_of, spoken_text
@@ -7,6 +8,10 @@ from shell.events import (
     DatagramSeen,
     Disconnected,
     Event,
+    FileArrived,
+    FileOffered,
+    FileStopped,
+    FileTaken,
     FrameSeen,
     KeyChanged,
     KnockArrived,
@@ -28,6 +33,7 @@ from shell.kit.theme import ALARM, NAME, QUIET, WARNING, marked, style_of
 from shell.kit.times import clock
 from wire.certificates import show_fingerprint
 from wire.display import safe
+from wire.frames import TransferKind
 from wire.messages import CloseReason
 
 REASONS = {
@@ -104,6 +110,20 @@ def news(event: Event, *, time_format: str, plain: bool) -> Text | None:
             return Text(f"{safe(reason)}\nThe shell tries to come back; talks go on.", WARNING)
         case Reconnected():
             return Text("The phone book is back.", QUIET)
+        case FileOffered(name, number, kind, title, size):
+            shown = "" if size is None else f" ({decimal(size)})"
+            how = f"pipe {safe(name)} > FILE" if kind == TransferKind.PIPE.value else f"take {number}"
+            return Text.assemble(
+                (safe(name), NAME), f" offers the {kind} {safe(title)}{shown}: {how}, or refuse {number}"
+            )
+        case FileTaken(name, _, kind, title):
+            return Text(f"{safe(name)} has the {kind} {safe(title)}.", QUIET)
+        case FileArrived(name, _, kind, title, path):
+            where = f" is saved as {safe(path)}" if path else " is over"
+            return Text.assemble(f"The {kind} {safe(title)} of ", (safe(name), NAME), where)
+        case FileStopped(name, _, kind, title, reason, _, by_peer):
+            who = f" by {safe(name)}" if by_peer else ""
+            return Text(f"The {kind} {safe(title)} was ended{who}: {reason}.", WARNING)
         case DatagramSeen(outgoing, host, port, what, at):
             return Text(f"{at:9.4f} s  {'to  ' if outgoing else 'from'} {host}:{port}  {what}", QUIET)
         case FrameSeen(outgoing, name, what, at):

@@ -2,13 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from settings.file import BadSettings, read_section
 from shell.errors import SettingsError
+from shell.line.transfer import Taking
 
+MIB = 2**20
 ENVIRONMENT = "PARLEY_SETTINGS"
 
 
@@ -34,6 +36,8 @@ class ShellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups: dict[str, tuple[str, ...]] = {}
     start: tuple[str, ...] = ()
     read_receipts: bool = False
+    files: str = ""
+    max_file_mib: Annotated[int, msgspec.Meta(ge=0)] = 4096
 
 
 def load(path: Path | None) -> ShellSettings:
@@ -57,6 +61,12 @@ def data_folder(settings: ShellSettings) -> Path:
         return Path(settings.data).expanduser()
     home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(home).expanduser() / "parley"
+
+
+def taking(settings: ShellSettings) -> Taking:
+    """What is taken of files of others, and where it is saved: `files`, or beside keys and messages."""
+    folder = Path(settings.files).expanduser() if settings.files else data_folder(settings) / "files"
+    return Taking(folder, settings.max_file_mib * MIB)
 
 
 def _usual_place() -> Path:

@@ -2,7 +2,8 @@
 
 Probes are single datagrams that share the UDP socket with QUIC and are told apart by the first byte
 (RFC 9443 §3 gives QUIC 64-127 and 192-255; 4-15 are free). Frames are msgpack, each with its length before
-it (`wire.framing`), on the first bidirectional stream of a QUIC connection.
+it (`wire.framing`), on the first bidirectional stream of a QUIC connection. What a file or a pipe holds
+travels on unidirectional streams of its own: the transfer's id, the offset, then the bytes.
 """
 
 import enum
@@ -13,7 +14,16 @@ from msgspec import Meta
 
 from wire.errors import BadFrame
 from wire.framing import frame
-from wire.limits import MAX_CERTIFICATE, MAX_CHOICE, MAX_CHOICES, MAX_TEXT, MAX_TICKET
+from wire.limits import (
+    DIGEST_BYTES,
+    MAX_CERTIFICATE,
+    MAX_CHOICE,
+    MAX_CHOICES,
+    MAX_FILE,
+    MAX_FILE_NAME,
+    MAX_TEXT,
+    MAX_TICKET,
+)
 from wire.paths import PATH_KEY_BYTES
 from wire.tickets import TICKET_ID_BYTES
 
@@ -21,6 +31,8 @@ ALPN = "parley/1"
 PROBE_FIRST_BYTE = 0x08
 NONCE_BYTES = 16
 MESSAGE_ID_BYTES = 16
+TRANSFER_ID_BYTES = 16
+OFFSET_BYTES = 8  # of the big-endian offset at the head of a transfer's stream
 _PROOF_CONTEXT = b"parley proof 1\0"  # no other signature of an identity key can be taken for a proof
 
 
@@ -153,7 +165,89 @@ class Bye(Frame, frozen=True, tag="bye"):
     code: int
 
 
-AnyFrame = Proof | Accept | Text | Receipt | Read | Bye
+TransferId = Annotated[bytes, Meta(min_length=TRANSFER_ID_BYTES, max_length=TRANSFER_ID_BYTES)]
+Offset = Annotated[int, Meta(ge=0, le=MAX_FILE)]
+
+
+class TransferKind(enum.Enum):
+    """What is moved."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    """As a tar archive of files and folders."""
+    PIPE = "pipe"
+    """What a program writes, of unknown size."""
+
+
+class StopReason(enum.Enum):
+    """Why a transfer ends before its end."""
+
+    DECLINED = "declined"
+    """Its recipient does not want it."""
+    CANCELLED = "cancelled"
+    """One side changed its mind, or knows nothing of it."""
+    NO_CONSENT = "no consent"
+    """Only accepted contacts may offer."""
+    TOO_LARGE = "too large"
+    """It is larger than its recipient takes."""
+    TOO_MANY = "too many"
+    """Too many wait already."""
+    CHANGED = "changed"
+    """The file is gone or is no longer what was offered."""
+    DAMAGED = "damaged"
+    """What arrived is not what was sent."""
+    DISK_FAILED = "disk failed"
+    """It could not be read or written."""
+
+
+class Offer(Frame, frozen=True, tag="offer"):
+    """Somebody would send a file; said again on each new line until the transfer is over."""
+
+    id: TransferId
+    kind: TransferKind
+    name: Annotated[str, Meta(max_length=MAX_FILE_NAME)]
+    """As the sender calls it; the recipient makes a name of its own of it."""
+    size: Offset | None = None
+    """Bytes that will travel; None where that is not known."""
+
+
+class Take(Frame, frozen=True, tag="take"):
+    """The recipient wants it, from this offset on, on a new stream."""
+
+    id: TransferId
+    offset: Offset
+
+
+class Credit(Frame, frozen=True, tag="credit"):
+    """The recipient has put so much away; `TRANSFER_WINDOW` bytes more may travel."""
+
+    id: TransferId
+    offset: Offset
+
+
+class End(Frame, frozen=True, tag="end"):
+    """The sender has sent all: so many bytes with this SHA-256."""
+
+    id: TransferId
+    size: Offset
+    sha256: Annotated[bytes, Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)]
+
+
+class Taken(Frame, frozen=True, tag="taken"):
+    """All of it rests with the recipient, and the checksum holds."""
+
+    id: TransferId
+
+
+class Stop(Frame, frozen=True, tag="stop"):
+    """The transfer is over, from whichever side."""
+
+    id: TransferId
+    reason: StopReason
+
+
+TransferFrame = Offer | Take | Credit | End | Taken | Stop
+AnyFrame = Proof | Accept | Text | Receipt | Read | Bye | TransferFrame
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)

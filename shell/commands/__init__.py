@@ -1,6 +1,18 @@
 """The shell's commands, by topic. This table makes the prompt, `-c`, scripts and `--json`."""
 
-from shell.commands import account, groups, hooks, join, look, people, questions, reach, scripts, talk
+from shell.commands import (
+    account,
+    files,
+    groups,
+    hooks,
+    join,
+    look,
+    people,
+    questions,
+    reach,
+    scripts,
+    talk,
+)
 
 COMMANDS = (
     *account.COMMANDS,
@@ -10,6 +22,7 @@ COMMANDS = (
     *look.COMMANDS,
     *questions.COMMANDS,
     *groups.COMMANDS,
+    *files.COMMANDS,
     *reach.COMMANDS,
     *scripts.COMMANDS,
     *hooks.COMMANDS,

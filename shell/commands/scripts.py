@@ -50,6 +50,10 @@ class Waited(Outcome, frozen=True):
                 return Text(f"{name} knocks.")
             case "key":
                 return Text(f"The key of {name} has changed.")
+            case "offer":
+                return Text(f"{name} offers {text}.")
+            case "file":
+                return Text(f"{name}: {text}.")
             case "notice":
                 return Text(f"Notice: {text}")
             case "connection":

@@ -11,19 +11,35 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from shell.line.invitations import Admission, Invitation
-from shell.line.quic import Connected, Ended, Quic, Received, RouteAdded, RouteRemoved
+from shell.line.quic import (
+    Connected,
+    Ended,
+    Quic,
+    Received,
+    RouteAdded,
+    RouteRemoved,
+    StreamCut,
+    StreamReceived,
+)
 from wire.certificates import Fingerprint, Identity, fingerprint, verifies
 from wire.errors import WireError
 from wire.frames import (
     Accept,
     AnyFrame,
     Bye,
+    Credit,
+    End,
     Frame,
     LineClose,
+    Offer,
     Proof,
     Read,
     Receipt,
+    Stop,
+    Take,
+    Taken,
     Text,
+    TransferFrame,
     decode_frame,
     encode_frame,
     proof_message,
@@ -55,6 +71,13 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferWord:
+    """A word about a file or a pipe."""
+
+    frame: TransferFrame
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The line is over; `code` where a side said why."""
 
@@ -62,7 +85,7 @@ class Closed:
     reason: str
 
 
-ChannelEvent = Opened | Arrived | Closed
+ChannelEvent = Opened | Arrived | TransferWord | StreamReceived | StreamCut | Closed
 
 
 class _State(enum.Enum):
@@ -105,6 +128,8 @@ class Channel:
         self.path_key = path_key
         """The secret of both sides with which paths are probed: made by the callee, told in `Accept`."""
         self._identity = identity
+        self.on_flushed: Callable[[], None] | None = None
+        """Is called when datagrams went out, so that there may be room for more on a stream."""
         self._call = calling
         self._redeem = redeem
         self._state = _State.CONNECTING
@@ -155,6 +180,9 @@ class Channel:
                     self._connected()
                 case Received(data):
                     happened += self._received(data)
+                case StreamReceived() | StreamCut():
+                    if self.open:
+                        happened.append(event)
                 case Ended(code, reason):
                     self._state = _State.CLOSED
                     happened.append(Closed(_close_code(code), reason))
@@ -190,6 +218,8 @@ class Channel:
         match self._state, frame:
             case _State.OPEN, Text() | Receipt() | Read():
                 return [Arrived(frame)]
+            case _State.OPEN, Offer() | Take() | Credit() | End() | Taken() | Stop():
+                return [TransferWord(frame)]
             case _State.OPEN, Bye(code):
                 self.close(LineClose.DONE)
                 return [Closed(_close_code(code), "The other side hung up.")]

@@ -61,11 +61,7 @@ class LineCore(Consents):
         Raises `Blocked`, `KeyNotAccepted`, `OutboxFull`.
         """
         peer = self._peer(message.peer, name)
-        if peer.contact.consent is Consent.BLOCKED:
-            raise Blocked(f"{peer.contact.name} is blocked; `unblock {peer.contact.name}` first.")
-        if peer.contact.presented is not None:
-            shown = peer.contact.name
-            raise KeyNotAccepted(f"{shown}'s key changed; see `verify {shown}`, then `accept-key {shown}`.")
+        self._check(peer)
         if peer.outbox.full:
             raise OutboxFull(f"{MAX_WAITING} messages wait for {peer.contact.name} already.")
         effects = self._accept(peer) if peer.contact.consent is Consent.UNDECIDED else []
@@ -76,6 +72,18 @@ class LineCore(Consents):
         """The user has seen what somebody wrote."""
         peer = self._peers.get(name_key(name))
         return [KeepSeen(peer.contact.key)] if peer is not None else []
+
+    def reach(self, name: str) -> list[Effect]:
+        """To offer somebody a file is to accept them. Raises `Blocked`, `KeyNotAccepted`."""
+        peer = self._peer(name_key(name), name)
+        self._check(peer)
+        return self._accept(peer) if peer.contact.consent is Consent.UNDECIDED else []
+
+    def want_line(self, key: NameKey, now: float, *, wanted: bool) -> list[Effect]:
+        """Whether files wait for a line to somebody."""
+        peer = self._peer(key)
+        peer.files_wait = wanted
+        return self._advance(peer, now)
 
     # --- what the network does --------------------------------------------------------------------------
 
@@ -180,6 +188,13 @@ class LineCore(Consents):
         peer.held = 0
         receipts = [] if silent else [Receipt(message_id, Verdict.REFUSED) for message_id in ids]
         return self._settle(peer, receipts, now)
+
+    def _check(self, peer: Peer) -> None:
+        shown = peer.contact.name
+        if peer.contact.consent is Consent.BLOCKED:
+            raise Blocked(f"{shown} is blocked; `unblock {shown}` first.")
+        if peer.contact.presented is not None:
+            raise KeyNotAccepted(f"{shown}'s key changed; see `verify {shown}`, then `accept-key {shown}`.")
 
     def _say_read(self, peer: Peer, line: LineId) -> list[Effect]:
         last = peer.contact.read

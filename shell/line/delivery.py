@@ -127,7 +127,7 @@ class Delivery(People):
         """Sends what waits where there is a line, dials where one is wanted and may come up."""
         if peer.line is not None:
             return self._send(peer, now)
-        wanted = peer.outbox.undelivered or peer.owes_receipts
+        wanted = peer.outbox.undelivered or peer.owes_receipts or peer.files_wait
         refused = peer.contact.consent is Consent.BLOCKED or peer.contact.presented is not None
         if not wanted or refused or peer.dialing:
             return []

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from shell.line.addresses import Interfaces, interfaces
 from shell.line.candidates import RELAYED_PORT, Address, Attempt, Candidate, PathKind
-from shell.line.channel import Arrived, Call, Channel, ChannelEvent, Closed, Opened
+from shell.line.channel import Call, Channel, ChannelEvent, Closed, Opened
 from shell.line.doors import Doors
 from shell.line.errors import Unreachable
 from shell.line.invitations import Admission
@@ -166,6 +166,12 @@ class UdpEndpoint:
                 channel.send(frame)
             self._flush(channel)
 
+    def write(self, channel: Channel, stream: int, data: bytes, *, end: bool = False) -> None:
+        """Sends bytes on a stream of an open line, as many as the path takes now; the rest waits there."""
+        if channel.open:
+            channel.quic.send_on(stream, data, end=end)
+            self._flush(channel)
+
     def keep_alive(self, channel: Channel) -> None:
         """Sends a PING on an open line."""
         if channel.open:
@@ -314,13 +320,13 @@ class UdpEndpoint:
         self._flush(channel)
         for event in happened:
             match event:
-                case Arrived():
-                    self._on_event(channel, event)
                 case Opened(knock_id=knock_id):
                     self._on_event(channel, event)
                     self._opened(channel, knock_id)
                 case Closed():
                     self._forget(channel)
+                    self._on_event(channel, event)
+                case _:
                     self._on_event(channel, event)
 
     def _flush(self, channel: Channel) -> None:
@@ -337,6 +343,8 @@ class UdpEndpoint:
         if deadline is not None:
             loop = asyncio.get_running_loop()
             link.timer = loop.call_later(max(0.0, deadline - now), self._expire, channel)
+        if channel.on_flushed is not None:
+            channel.on_flushed()
 
     def _expire(self, channel: Channel) -> None:
         channel.quic.expire(monotonic())

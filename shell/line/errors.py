@@ -5,7 +5,12 @@ LineError
 ├── Blocked           the person is blocked by this user
 ├── KeyNotAccepted    the person presents a key that this user has not accepted
 ├── UnexpectedMove    the other side said something about a message that cannot be
-└── Unreachable       no endpoint of the callee answered
+├── Unreachable       no endpoint of the callee answered
+├── NoSuchTransfer    no file or pipe has this number, or it is over
+├── TooManyTransfers  too many files wait between two people
+├── CannotSend        a file cannot be read, or is no longer what was offered
+├── CannotTake        there is no room for a file, or its folder cannot be written
+└── Damaged           what arrived is not what was sent
 """
 
 
@@ -31,3 +36,23 @@ class UnexpectedMove(LineError):
 
 class Unreachable(LineError):
     """No endpoint of the callee answered; the sentence says which were tried."""
+
+
+class NoSuchTransfer(LineError):
+    """No file or pipe has this number, or it is over."""
+
+
+class TooManyTransfers(LineError):
+    """Too many files wait between two people."""
+
+
+class CannotSend(LineError):
+    """A file or folder cannot be read, or is no longer what was offered."""
+
+
+class CannotTake(LineError):
+    """There is no room for a file, or its folder cannot be written."""
+
+
+class Damaged(LineError):
+    """What arrived is not what was sent."""

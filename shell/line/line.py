@@ -21,8 +21,9 @@ from shell.errors import MailboxFailed, NotConnected, NotLoggedIn
 from shell.events import Event, MessageProgressed, PathChanged, StorageFailed
 from shell.line.calls import Introducer
 from shell.line.candidates import Candidate, PathKind
-from shell.line.channel import LineFrame, Opened
+from shell.line.channel import Channel, LineFrame, Opened
 from shell.line.core import LineCore
+from shell.line.decisions import Decisions
 from shell.line.effects import (
     Act,
     DeclineHeld,
@@ -42,16 +43,20 @@ from shell.line.effects import (
     Waits,
     WatchPresence,
 )
+from shell.line.files import Files
 from shell.line.happenings import Happenings
 from shell.line.model import MessageId, Outgoing, State
 from shell.line.network import Network
+from shell.line.quic import StreamCut, StreamReceived
 from shell.line.settling import Settled, Waiting, Written
+from shell.line.tasks import Tasks
+from shell.line.transfer import Taking
 from shell.mailbox import Mailbox
 from wire.certificates import Fingerprint, Identity
 from wire.errors import BadTicket, Refused
-from wire.frames import MESSAGE_ID_BYTES, LineClose
+from wire.frames import MESSAGE_ID_BYTES, LineClose, TransferFrame
 from wire.messages import Endpoint, Introduction
-from wire.names import name_key
+from wire.names import NameKey, name_key
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -61,7 +66,7 @@ KEEPALIVE = 20.0  # seconds between PINGs on a line; most NATs keep a mapping fo
 MAX_EARLY = 64  # introductions that may come while the mailbox is read
 
 
-class Line:
+class Line(Decisions):
     """One account's line. All methods are called on the event loop's thread."""
 
     def __init__(
@@ -69,6 +74,7 @@ class Line:
         identity: Identity,
         book: Introducer,
         tell: Callable[[Event], None],
+        taking: Taking,
         *,
         tells_read: bool = False,
     ) -> None:
@@ -80,10 +86,12 @@ class Line:
         self._network = Network(identity, book, self)
         self._tells_read = tells_read
         self._core = LineCore(identity.fingerprint, tells_read=tells_read)
+        self.files = Files(self, self._network.endpoint, taking, tell)
+        """Files and pipes."""
         self._early: deque[Introduction] = deque(maxlen=MAX_EARLY)
         self._happenings = Happenings(self)
         self._waiting = Waiting()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     @property
     def core(self) -> LineCore:
@@ -130,18 +138,18 @@ class Line:
             self._identity.fingerprint, contacts, waiting, held, tells_read=self._tells_read
         )
         self._mailbox = mailbox
-        self.spawn(self._happenings.run(), "line")
-        self.spawn(self._tick(), "line-clock")
-        self.spawn(self._network.stand(lambda: self._core.accepted()), "line-contacts")
+        await self.files.start(mailbox)
+        self._tasks.spawn(self._happenings.run(), "line")
+        self._tasks.spawn(self._tick(), "line-clock")
+        self._tasks.spawn(self._network.stand(lambda: self._core.accepted()), "line-contacts")
         for introduction in self._early:
             self.introduced(introduction)
         self._early.clear()
 
     async def stop(self) -> None:
         """Ends all lines; what waits stays on disk."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.cancel()
+        await self.files.stop()
         self._network.endpoint.stop()
         self._waiting.cancel()
 
@@ -183,29 +191,23 @@ class Line:
         """The user has seen what somebody wrote; it is noted as soon as may be."""
         self._happenings.put(lambda: self._core.looked_at(name))
 
-    async def accept(self, name: str) -> None:
-        """Consents to somebody's messages."""
-        await self._happenings.perform(lambda: self._core.accept(name, monotonic()))
+    # --- what files need (shell.line.files.Lines) -------------------------------------------------------
 
-    async def decline(self, name: str) -> None:
-        """Turns down what somebody new wrote."""
-        await self._happenings.perform(lambda: self._core.decline(name))
+    def channel_to(self, peer: NameKey) -> Channel | None:
+        """The open line to somebody."""
+        return self._network.channel(self._core.line_of(peer))
 
-    async def block(self, name: str) -> None:
-        """Wants no word from somebody any more."""
-        await self._happenings.perform(lambda: self._core.block(name))
+    async def reach(self, name: str) -> None:
+        """To offer is to accept."""
+        await self._happenings.perform(lambda: self._core.reach(name))
 
-    async def unblock(self, name: str) -> None:
-        """Takes a block back."""
-        await self._happenings.perform(lambda: self._core.unblock(name))
+    def want_line(self, peer: NameKey, *, wanted: bool) -> None:
+        """Whether a line to somebody is needed for files."""
+        self._happenings.put(lambda: self._core.want_line(peer, monotonic(), wanted=wanted))
 
-    async def verify(self, name: str) -> None:
-        """Marks somebody's key as compared."""
-        await self._happenings.perform(lambda: self._core.verify(name))
-
-    async def accept_key(self, name: str) -> None:
-        """Trusts somebody's changed key."""
-        await self._happenings.perform(lambda: self._core.accept_key(name, monotonic()))
+    def drop(self, channel: Channel, code: LineClose, reason: str) -> None:
+        """Ends a line whose other side does what cannot be."""
+        self._network.drop(channel, code, reason)
 
     # --- what the phone book says -----------------------------------------------------------------------
 
@@ -282,13 +284,13 @@ class Line:
             case SendFrames(line, frames):
                 self._network.send(line, frames)
             case Dial(peer, name):
-                self.spawn(self._dial(name), f"dial-{peer}")
+                self._tasks.spawn(self._dial(name), f"dial-{peer}")
             case HangUp(line, code):
                 self._network.hang_up(line, code)
             case Waits(peer):
                 self._waiting.give_up(peer, offline=True)
             case WatchPresence(name):
-                self.spawn(self._watch(name), f"watch-{name}")
+                self._tasks.spawn(self._watch(name), f"watch-{name}")
             case Tell(event):
                 self._told(event)
             case _:
@@ -324,6 +326,19 @@ class Line:
                 endpoints=endpoints,
             )
         )
+        self._happenings.put(lambda: self.files.line_opened(name_key(opened.peer)))
+
+    def told(self, channel: Channel, word: TransferFrame) -> None:
+        """A word about a file or a pipe, after what came before it on the line."""
+        self._happenings.put(lambda: self.files.received(channel, word))
+
+    def carried(self, channel: Channel, event: StreamReceived | StreamCut) -> None:
+        """Something happened on a stream."""
+        self.files.carried(channel, event)
+
+    def channel_gone(self, channel: Channel) -> None:
+        """Nothing goes over it any more, whoever ended it."""
+        self.files.line_closed(channel)
 
     def line_closed(self, line: LineId, code: LineClose | None) -> None:
         """A line is gone."""
@@ -375,12 +390,5 @@ class Line:
                 self._network.keep_alive()
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(_log_fault)
-
-
-def _log_fault(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.error("event=task_fault task=%r", task.get_name(), exc_info=task.exception())
+        """Does something beside, as long as the line is there."""
+        self._tasks.spawn(work, name)

@@ -16,18 +16,19 @@ from shell.ladder import Measured
 from shell.line.addresses import plain
 from shell.line.calls import Calls, Introducer
 from shell.line.candidates import Address, Attempt, Candidate, PathKind
-from shell.line.channel import Arrived, Channel, ChannelEvent, Closed, LineFrame, Opened
+from shell.line.channel import Arrived, Channel, ChannelEvent, Closed, LineFrame, Opened, TransferWord
 from shell.line.effects import LineId
 from shell.line.endpoint import UdpEndpoint
 from shell.line.errors import Unreachable
 from shell.line.knocks import PERIOD
 from shell.line.model import Contact
 from shell.line.paths import LinePath
+from shell.line.quic import StreamCut, StreamReceived
 from shell.line.trace import describe, describe_frame
 from shell.line.ways import Ways
 from wire.certificates import Fingerprint, Identity
 from wire.errors import ErrorCode, Refused, WireError
-from wire.frames import Frame, LineClose
+from wire.frames import Frame, LineClose, TransferFrame
 from wire.limits import MAX_ENDPOINTS
 from wire.messages import Endpoint, Introduction
 from wire.names import name_key
@@ -58,6 +59,18 @@ class Listener(Protocol):
 
     def arrived(self, line: LineId, frame: LineFrame) -> None:
         """A frame came on a line."""
+        ...
+
+    def told(self, channel: Channel, word: TransferFrame) -> None:
+        """A word about a file or a pipe came on a line."""
+        ...
+
+    def carried(self, channel: Channel, event: StreamReceived | StreamCut) -> None:
+        """Something happened on a stream of a line."""
+        ...
+
+    def channel_gone(self, channel: Channel) -> None:
+        """Nothing goes over it any more, whoever ended it."""
         ...
 
     def dial_failed(self, name: str, reason: str, *, offline: bool) -> None:
@@ -96,6 +109,10 @@ class Network:
     def last_attempt(self, name: str) -> Attempt | None:
         """The last try to reach somebody."""
         return self._ways.attempts.get(name_key(name))
+
+    def channel(self, line: LineId | None) -> Channel | None:
+        """What a line runs over."""
+        return self._channels.get(line) if line is not None else None
 
     async def measure(self, line: LineId | None) -> Measured | None:
         """Pings the other side of an open line a few times."""
@@ -142,7 +159,13 @@ class Network:
         if channel is not None:
             self._ids.pop(channel, None)
             self._ways.closed(channel)
+            self._listener.channel_gone(channel)
             self.endpoint.close(channel, code)
+
+    def drop(self, channel: Channel, code: LineClose, reason: str) -> None:
+        """Ends a line as if it had broken."""
+        self.endpoint.close(channel, code)
+        self._closed(channel, code, reason)
 
     def keep_alive(self) -> None:
         """Sends a PING on every open line."""
@@ -218,12 +241,15 @@ class Network:
         match event:
             case Opened():
                 self._opened(channel, event)
-            case Arrived() if self._listener.full:
+            case Arrived() | TransferWord() if self._listener.full:
                 # Without receipts the writer sends it again on the next line.
-                self.endpoint.close(channel, LineClose.TOO_MANY)
-                self._closed(channel, LineClose.TOO_MANY, "It brought more than the disk takes.")
+                self.drop(channel, LineClose.TOO_MANY, "It brought more than the disk takes.")
             case Arrived(frame):
                 self._listener.arrived(self._ids.get(channel, 0), frame)
+            case TransferWord(word):
+                self._listener.told(channel, word)
+            case StreamReceived() | StreamCut():
+                self._listener.carried(channel, event)
             case Closed(code, reason):
                 log.info("event=line_closed peer=%r code=%s reason=%r", channel.peer, code, reason)
                 self._closed(channel, code, reason)
@@ -241,6 +267,7 @@ class Network:
         self._listener.line_opened(line, opened, endpoints[:MAX_ENDPOINTS], calling=channel.calling)
 
     def _closed(self, channel: Channel, code: LineClose | None, reason: str) -> None:
+        self._listener.channel_gone(channel)
         line = self._ids.pop(channel, None)
         callee = self._dialed.pop(channel, None)
         self._ways.closed(channel)

@@ -38,3 +38,5 @@ class Peer:
     """Their messages that wait for consent."""
     owes_receipts: bool = False
     """Whether they must be told what became of held messages."""
+    files_wait: bool = False
+    """Whether a file would move if there were a line."""

@@ -64,7 +64,10 @@ class People:
         return [
             peer.contact.name
             for peer in self._everybody()
-            if peer.contact.consent is Consent.ACCEPTED or len(peer.outbox) or peer.owes_receipts
+            if peer.contact.consent is Consent.ACCEPTED
+            or len(peer.outbox)
+            or peer.owes_receipts
+            or peer.files_wait
         ]
 
     def _everybody(self) -> list[Peer]:

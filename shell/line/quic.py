@@ -1,6 +1,7 @@
 """QUIC connections by qh3, with no socket and no clock. The only file that knows which library it is.
 
-One stream carries the frames of a line; connection ids route datagrams (RFC 8999 §5).
+One bidirectional stream carries the frames of a line, unidirectional ones what files and pipes hold;
+connection ids route datagrams (RFC 8999 §5).
 """
 
 import contextlib
@@ -25,6 +26,8 @@ DATAGRAM_BYTES = 1200  # bytes of one, on every path: IPv6's least MTU is 1280, 
 INITIAL_RTT = 0.1  # seconds, before the first sample; RFC 9002 §6.2.2 recommends 0.333 for the open internet
 _PEER = ("::1", 1)
 """What QUIC takes for the other side's address; the real one is chosen below it (`shell.line.paths`)."""
+_GONE = (QuicConnectionError, ValueError)  # what qh3 raises where a connection or a stream is over
+_UNIDIRECTIONAL = 0x02  # of a stream id (RFC 9000 §2.1)
 _LONG_HEADER, _FIXED_BIT, _INITIAL_MASK, _INITIAL = 0x80, 0x40, 0x30, 0x00
 
 
@@ -38,6 +41,23 @@ class Received:
     """Bytes of the frame stream."""
 
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReceived:
+    """Bytes of a stream that the other side opened."""
+
+    stream: int
+    data: bytes
+    end: bool
+    """Whether nothing follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCut:
+    """A stream is over before its end: its sender reset it, or its receiver wants no more of it."""
+
+    stream: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +82,7 @@ class RouteRemoved:
     connection_id: bytes
 
 
-QuicEvent = Connected | Received | Ended | RouteAdded | RouteRemoved
+QuicEvent = Connected | Received | StreamReceived | StreamCut | Ended | RouteAdded | RouteRemoved
 
 
 class Quic:
@@ -111,6 +131,34 @@ class Quic:
         with contextlib.suppress(QuicConnectionError):
             self._connection.send_stream_data(FRAME_STREAM, data)
 
+    def open_stream(self, head: bytes) -> int | None:
+        """A new stream to the other side that begins with `head`; None where it takes no more of them."""
+        stream = self._connection.get_next_available_stream_id(is_unidirectional=True)
+        try:
+            self._connection.send_stream_data(stream, head)
+        except _GONE:
+            return None
+        return stream
+
+    def send_on(self, stream: int, data: bytes, *, end: bool = False) -> None:
+        """Queues bytes of a stream; lost where the other side wants no more, which `StreamCut` tells."""
+        with contextlib.suppress(*_GONE):
+            self._connection.send_stream_data(stream, data, end)
+
+    def queued(self, stream: int) -> int:
+        """Bytes of a stream that have not been in a datagram yet."""
+        return self._connection.get_send_buffer_size(stream)
+
+    def cut(self, stream: int) -> None:
+        """Ends a stream of one's own before its end (RFC 9000 §19.4)."""
+        with contextlib.suppress(*_GONE):
+            self._connection.reset_stream(stream, 0)
+
+    def refuse(self, stream: int) -> None:
+        """Asks the other side to send no more on its stream (RFC 9000 §19.5)."""
+        with contextlib.suppress(*_GONE):
+            self._connection.stop_stream(stream, 0)
+
     def ping(self) -> None:
         """Queues a PING frame, which keeps NAT mappings and finds out whether the peer is there."""
         with contextlib.suppress(QuicConnectionError):
@@ -147,6 +195,12 @@ class Quic:
                 return Connected()
             case qh3_events.StreamDataReceived(stream_id=stream, data=data) if stream == FRAME_STREAM:
                 return Received(data)
+            case qh3_events.StreamDataReceived(stream_id=stream, data=data, end_stream=end) if (
+                stream & _UNIDIRECTIONAL
+            ):
+                return StreamReceived(stream, data, end)
+            case qh3_events.StreamReset(stream_id=stream) | qh3_events.StopSendingReceived(stream_id=stream):
+                return StreamCut(stream)
             case qh3_events.ConnectionTerminated(error_code=code, frame_type=frame, reason_phrase=reason):
                 return Ended(code if frame is None else None, reason)
             case qh3_events.ConnectionIdIssued(connection_id=connection_id):

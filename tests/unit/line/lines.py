@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from shell.errors import NotConnected
 from shell.events import Event
 from shell.line.line import Line
+from shell.line.transfer import Taking
 from shell.mailbox import Mailbox
 from wire.certificates import Identity, make_identity
 from wire.errors import ErrorCode, Refused
@@ -18,6 +19,7 @@ from wire.messages import Endpoint, Introduction
 from wire.names import name_key
 from wire.tickets import TICKET_ID_BYTES, Ticket, open_ticket, sign_ticket
 
+MAX_FILE = 64 * 2**20  # bytes
 PATIENCE = 20.0  # seconds that any wait of a test may take
 
 
@@ -37,7 +39,9 @@ class Person:
         self.identity = identity or make_identity(name)
         self.events: list[Event] = []
         self.mailbox = Mailbox(folder / f"{name}.db")
-        self.line = Line(self.identity, Desk(town, self), self._tell, tells_read=tells_read)
+        self.folder = folder / f"{name}-files"
+        taking = Taking(self.folder, MAX_FILE)
+        self.line = Line(self.identity, Desk(town, self), self._tell, taking, tells_read=tells_read)
         self._changed = asyncio.Event()
 
     def _tell(self, event: Event) -> None:

@@ -1,0 +1,379 @@
+"""Files, folders and pipes as the shell uses them: the rules of `shell.line.transfer` carried out on a real
+line, a real disk and a real mailbox. Everything here is called on the event loop's thread.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, assert_never
+
+from shell import ledger
+from shell.errors import MailboxFailed
+from shell.events import Event, FileOffered, FileStopped, StorageFailed
+from shell.line.carrier import Carrier
+from shell.line.channel import Channel
+from shell.line.effects import Effect
+from shell.line.endpoint import UdpEndpoint
+from shell.line.errors import CannotSend, UnexpectedMove
+from shell.line.people import People
+from shell.line.quic import StreamCut, StreamReceived
+from shell.line.sink import PipeSink
+from shell.line.source import PipeSource, survey
+from shell.line.tasks import Tasks
+from shell.line.transfer import (
+    BeginSending,
+    BeginTaking,
+    Expect,
+    Halt,
+    KeepTransfer,
+    Phase,
+    Report,
+    Say,
+    Taking,
+    Transfer,
+    TransferEffect,
+    TransferId,
+    Transfers,
+)
+from shell.mailbox import Mailbox
+from wire.frames import (
+    TRANSFER_ID_BYTES,
+    Credit,
+    End,
+    Frame,
+    LineClose,
+    StopReason,
+    TransferFrame,
+    TransferKind,
+)
+from wire.names import NameKey, name_key
+
+log = logging.getLogger(__name__)
+
+MAX_TURNS = 1_000  # words about transfers that may wait for the disk; beyond, further ones are dropped
+
+Action = Callable[[], list[TransferEffect]]
+
+
+class Lines(Protocol):
+    """What files need of the line."""
+
+    @property
+    def core(self) -> People:
+        """Who is who."""
+        ...
+
+    def channel_to(self, peer: NameKey) -> Channel | None:
+        """The open line to somebody."""
+        ...
+
+    async def reach(self, name: str) -> None:
+        """To offer is to accept. Raises `Blocked`, `KeyNotAccepted`, `MailboxFailed`."""
+        ...
+
+    def want_line(self, peer: NameKey, *, wanted: bool) -> None:
+        """Whether a line to somebody is needed for files."""
+        ...
+
+    def drop(self, channel: Channel, code: LineClose, reason: str) -> None:
+        """Ends a line whose other side does what cannot be."""
+        ...
+
+
+@dataclass(slots=True)
+class Pipe:
+    """Two programs joined: what goes out and what comes in are two transfers."""
+
+    peer: NameKey
+    outgoing: int
+    """The number of what goes out."""
+    source: PipeSource
+    sink: PipeSink
+    incoming: int | None = None
+    """The number of what comes in, once the other side has joined."""
+
+
+class Files:
+    """All transfers of one account."""
+
+    def __init__(
+        self, lines: Lines, endpoint: UdpEndpoint, taking: Taking, tell: Callable[[Event], None]
+    ) -> None:
+        self._lines = lines
+        self._endpoint = endpoint
+        self._taking = taking
+        self._tell = tell
+        self._mailbox: Mailbox | None = None
+        self.core = Transfers(max_bytes=taking.max_bytes)
+        self._turn = asyncio.Lock()
+        self._carrier = Carrier(endpoint, lines.channel_to, taking, self._finished, self._failed)
+        self._pipes: dict[NameKey, Pipe] = {}
+        self._greeted: dict[NameKey, Channel] = {}
+        self._wanted: set[NameKey] = set()
+        self._watchers: list[asyncio.Future[None]] = []
+        self._tasks = Tasks()
+
+    async def start(self, mailbox: Mailbox) -> None:
+        """Takes up what is not over."""
+        known = await mailbox.read(ledger.transfers)
+        self.core = Transfers(known, max_bytes=self._taking.max_bytes)
+        self._mailbox = mailbox
+        for transfer in self.core:
+            self._want(transfer.peer)
+
+    async def stop(self) -> None:
+        """Ends; what arrived stays on disk and is gone on with next time."""
+        await self._tasks.cancel()
+        await self._carrier.stop()
+
+    # --- what the user does -----------------------------------------------------------------------------
+
+    async def send(self, name: str, path: Path) -> Transfer:
+        """Offers a file or folder.
+
+        Raises `CannotSend`, `TooManyTransfers`, `Blocked`, `KeyNotAccepted`, `MailboxFailed`.
+        """
+        parcel = await self._carrier.on_disk(survey, path)
+        return await self._offer(
+            name, parcel.kind, parcel.title, parcel.size, path=parcel.path, stamp=parcel.stamp
+        )
+
+    async def take(self, number: int) -> Transfer:
+        """Takes what somebody offers. Raises `NoSuchTransfer`, `CannotTake`, `MailboxFailed`."""
+        await self._carrier.check_room(self.core.numbered(number))
+        await self._perform(lambda: self.core.take(number))
+        return self.core.numbered(number)
+
+    async def end(self, number: int) -> Transfer:
+        """Declines an offer or cancels a transfer. Raises `NoSuchTransfer`, `MailboxFailed`."""
+        await self._perform(lambda: self.core.stop(number))
+        return self.core.numbered(number)
+
+    async def open_pipe(self, name: str) -> Pipe:
+        """Offers a pipe, and takes the one that the other side offers in return.
+
+        Raises `CannotSend`, `TooManyTransfers`, `Blocked`, `KeyNotAccepted`, `MailboxFailed`.
+        """
+        peer = name_key(name)
+        if peer in self._pipes:
+            raise CannotSend(f"There is a pipe to {name} already.")
+        source, sink = PipeSource(), PipeSink()
+        transfer = await self._offer(name, TransferKind.PIPE, "pipe", None, source=source)
+        self._pipes[peer] = pipe = Pipe(peer, transfer.number, source, sink)
+        for offered in self.core:
+            if offered.peer == peer and _is_offered_pipe(offered) and pipe.incoming is None:
+                await self._perform(self._join(offered, pipe))
+        return pipe
+
+    async def joined(self, pipe: Pipe, patience: float) -> bool:
+        """Waits until the other side has joined, or will not; whether either came within `patience` (s)."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while pipe.incoming is None and not self.core.numbered(pipe.outgoing).over:
+                    await self._next_turn()
+                return True
+        return False
+
+    async def pipe_over(self, pipe: Pipe) -> tuple[Transfer, ...]:
+        """Waits until both directions are over, or one of them failed."""
+        numbers = [number for number in (pipe.outgoing, pipe.incoming) if number is not None]
+        while True:
+            ends = tuple(self.core.numbered(number) for number in numbers)
+            if all(end.over for end in ends) or any(end.phase is Phase.STOPPED for end in ends):
+                return ends
+            await self._next_turn()
+
+    async def close_pipe(self, pipe: Pipe) -> None:
+        """Ends both directions, if they are not over. Raises `MailboxFailed`."""
+        self._pipes.pop(pipe.peer, None)
+        pipe.source.close()
+        for transfer in self.core:
+            if transfer.peer == pipe.peer and transfer.kind is TransferKind.PIPE and not transfer.over:
+                await self._perform(
+                    lambda id_=transfer.id: self.core.fail(id_, StopReason.CANCELLED, told=False)  # type: ignore[misc]
+                )
+
+    async def over(self, number: int) -> Transfer:
+        """Waits until a transfer is over. Raises `NoSuchTransfer`."""
+        while not (transfer := self.core.numbered(number)).over:
+            await self._next_turn()
+        return transfer
+
+    def moved(self, transfer: Transfer) -> int:
+        """Bytes of a transfer that have travelled, as far as this side knows."""
+        return self._carrier.moved(transfer)
+
+    # --- what the line does -----------------------------------------------------------------------------
+
+    def line_opened(self, peer: NameKey) -> list[Effect]:
+        """The core has taken a new line to somebody."""
+
+        def action() -> list[TransferEffect]:
+            channel = self._lines.channel_to(peer)
+            # Of two lines dialed at once one is gone by now; nothing is said twice on the other.
+            if channel is None or self._greeted.get(peer) is channel:
+                return []
+            self._greeted[peer] = channel
+            return self.core.line_opened(peer)
+
+        if any(transfer.peer == peer and transfer.wants_line for transfer in self.core):
+            self._begin(action)
+        return []
+
+    def line_closed(self, channel: Channel) -> None:
+        """A line is gone; what went over it waits for the next."""
+        self._greeted = {peer: line for peer, line in self._greeted.items() if line is not channel}
+        self._carrier.line_closed(channel)
+
+    def received(self, channel: Channel, frame: TransferFrame) -> list[Effect]:
+        """A word about a transfer; of the line's own core nothing follows."""
+        name = channel.peer or ""
+        peer = name_key(name)
+        if self._lines.channel_to(peer) is not channel:
+            return []
+        if isinstance(frame, Credit) and self._carrier.credited(channel, frame):
+            return []
+        contact = self._lines.core.contact(name)
+        consented = contact is not None and contact in self._lines.core.accepted()
+
+        def action() -> list[TransferEffect]:
+            try:
+                return self.core.received(peer, name, frame, consented=consented)
+            except UnexpectedMove as error:
+                self._lines.drop(channel, LineClose.BAD_FRAME, str(error))
+                return []
+
+        self._begin(action)
+        return []
+
+    def carried(self, channel: Channel, event: StreamReceived | StreamCut) -> None:
+        """Something happened on a stream."""
+        self._carrier.carried(channel, event)
+
+    # --- turns ------------------------------------------------------------------------------------------
+
+    def _begin(self, action: Action) -> None:
+        """Takes a turn without waiting for it."""
+        if len(self._tasks) >= MAX_TURNS:
+            log.warning("event=transfers_flooded")
+            return
+        self._tasks.spawn(self._quietly(action), "transfer")
+
+    async def _next_turn(self) -> None:
+        watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._watchers.append(watcher)
+        await watcher
+
+    async def _quietly(self, action: Action) -> None:
+        try:
+            await self._perform(action)
+        except MailboxFailed as error:
+            self._tell(StorageFailed(str(error)))
+        except Exception:  # the task's edge: the next turn comes
+            log.exception("event=transfer_fault")
+
+    async def _perform(self, action: Action) -> None:
+        """One turn: what follows from it is committed first, then done. Raises what `action` raises."""
+        async with self._turn:
+            effects = action()
+            kept = [effect.transfer for effect in effects if isinstance(effect, KeepTransfer)]
+            if kept:
+                if self._mailbox is None:
+                    raise MailboxFailed("The mailbox is not open.")
+                await self._mailbox.read(lambda connection: ledger.keep_transfers(connection, kept))
+            for effect in effects:
+                await self._act(effect)
+        for watcher in self._watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+        self._watchers.clear()
+
+    async def _act(self, effect: TransferEffect) -> None:
+        match effect:
+            case KeepTransfer(transfer):
+                self._want(transfer.peer)
+            case Say(peer, frame):
+                self._want(peer)
+                channel = self._lines.channel_to(peer)
+                if channel is not None:
+                    self._say(channel, frame)
+            case BeginSending(transfer, offset):
+                self._carrier.begin_sending(transfer, offset)
+            case BeginTaking(transfer):
+                self._carrier.begin_taking(transfer)
+            case Expect(transfer_id, size, digest):
+                self._carrier.expect(transfer_id, End(transfer_id, size, digest))
+            case Halt(transfer):
+                await self._carrier.halt(transfer)
+            case Report(event):
+                self._report(event)
+            case _:
+                assert_never(effect)
+
+    def _report(self, event: Event) -> None:
+        if isinstance(event, FileOffered):
+            transfer = self.core.numbered(event.number)
+            pipe = self._pipes.get(transfer.peer)
+            if pipe is not None and pipe.incoming is None and _is_offered_pipe(transfer):
+                self._begin(self._join(transfer, pipe))
+                return
+        if isinstance(event, FileStopped):
+            for pipe in self._pipes.values():
+                if event.number in (pipe.outgoing, pipe.incoming):
+                    pipe.sink.cut()
+        self._tell(event)
+
+    def _join(self, offered: Transfer, pipe: Pipe) -> Action:
+        self._carrier.attach(offered.id, pipe.sink)
+        pipe.incoming = offered.number
+        return lambda: self.core.take(offered.number)
+
+    async def _finished(self, transfer_id: TransferId, path: str) -> None:
+        await self._quietly(lambda: self.core.finish(transfer_id, path))
+
+    async def _failed(self, transfer_id: TransferId, reason: StopReason) -> None:
+        await self._quietly(lambda: self.core.fail(transfer_id, reason))
+
+    def _want(self, peer: NameKey) -> None:
+        wanted = self.core.wants_line(peer)
+        if wanted is not (peer in self._wanted):
+            (self._wanted.add if wanted else self._wanted.discard)(peer)
+            self._lines.want_line(peer, wanted=wanted)
+
+    def _say(self, channel: Channel, frame: Frame) -> None:
+        self._endpoint.send(channel, (frame,))
+
+    async def _offer(
+        self,
+        name: str,
+        kind: TransferKind,
+        title: str,
+        size: int | None,
+        *,
+        path: str = "",
+        stamp: str = "",
+        source: PipeSource | None = None,
+    ) -> Transfer:
+        await self._lines.reach(name)
+        transfer_id = TransferId(secrets.token_bytes(TRANSFER_ID_BYTES))
+        if source is not None:
+            self._carrier.attach(transfer_id, source)
+
+        def action() -> list[TransferEffect]:
+            number = self.core.next_number()
+            return self.core.offer(
+                Transfer(transfer_id, number, name_key(name), name, True, kind, title, size, path, stamp)
+            )
+
+        await self._perform(action)
+        made = self.core.get(transfer_id)
+        assert made is not None  # noqa: S101 - it was just made
+        return made
+
+
+def _is_offered_pipe(transfer: Transfer) -> bool:
+    return transfer.kind is TransferKind.PIPE and not transfer.outgoing and transfer.phase is Phase.OFFERED

@@ -1,0 +1,293 @@
+"""Where the bytes of a transfer go: a new file, a new folder, or whoever reads a pipe.
+
+What arrives rests in a hidden working file of the folder for files until all of it is there and its checksum
+holds; only then it gets a name. Nothing is ever overwritten, made executable, or written outside.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import shutil
+import tarfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import BinaryIO, ParamSpec, Protocol, TypeVar
+
+from shell.line.errors import CannotTake, Damaged
+from shell.line.filenames import candidates, safe_name, safe_parts
+from shell.line.source import MAX_ENTRIES
+from shell.line.transfer import Transfer
+from wire.frames import TransferKind
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FILE_MODE, FOLDER_MODE = 0o600, 0o700  # whoever wants others to read or run it says so
+SPARE_DISK = 64 * 1024 * 1024  # bytes that a file must leave free on the disk
+_HASH_READ = 1024 * 1024  # bytes at once while only the checksum is made
+_NEW = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Sink(Protocol):
+    """Takes the bytes of one transfer in order."""
+
+    async def open(self) -> int:
+        """How many bytes are here already. Raises `CannotTake`."""
+        ...
+
+    async def write(self, chunks: list[bytes]) -> None:
+        """Puts bytes away. Raises `CannotTake`."""
+        ...
+
+    async def finish(self, sha256: bytes) -> str:
+        """All is here: where it rests now. Raises `Damaged`, `CannotTake`."""
+        ...
+
+    async def discard(self) -> None:
+        """The transfer is over before its end: what arrived goes."""
+        ...
+
+    def close(self) -> None:
+        """The shell ends; what arrived stays."""
+        ...
+
+
+class DiskSink:
+    """A new file or folder, or as much of it as has arrived, maybe in an earlier run of the shell."""
+
+    def __init__(self, folder: Path, transfer: Transfer, writers: Executor) -> None:
+        self._folder = folder
+        self._part = folder / f".{transfer.id.hex()}.part"
+        self._name = safe_name(transfer.title)
+        self._unpacks = transfer.kind is TransferKind.FOLDER
+        self._size = transfer.size or 0
+        self._writers = writers
+        self._writing = threading.Lock()
+        self._descriptor = -1
+        self._hash = hashlib.sha256()
+        self._position = 0
+        self._opened = 0
+
+    async def room(self) -> None:
+        """Raises `CannotTake` where the disk has no room for the rest of it."""
+        await self._run(self._check_room)
+
+    async def open(self) -> int:
+        """How many bytes are here already. Raises `CannotTake`."""
+        self._opened += 1
+        return await self._run(self._open)
+
+    async def write(self, chunks: list[bytes]) -> None:
+        """Puts bytes away. Raises `CannotTake`."""
+        await self._run(self._write, chunks, self._opened)
+
+    async def finish(self, sha256: bytes) -> str:
+        """Checks it and gives it its name. Raises `Damaged`, `CannotTake`."""
+        return await self._run(self._finish, sha256)
+
+    async def discard(self) -> None:
+        """What arrived goes."""
+        await self._run(self._discard)
+
+    def close(self) -> None:
+        """The shell ends; what arrived stays."""
+        with self._writing:
+            self._close()
+
+    # --- on the threads ---------------------------------------------------------------------------------
+
+    async def _run(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        def locked() -> T:
+            # A write that was under way when the line dropped is over before the next thing begins.
+            with self._writing:
+                try:
+                    return work(*arguments, **named)
+                except OSError as error:
+                    reason = (error.strerror or str(error)).lower()
+                    raise CannotTake(f"{self._folder} cannot be written: {reason}.") from None
+
+        return await asyncio.get_running_loop().run_in_executor(self._writers, locked)
+
+    def _check_room(self) -> None:
+        self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        here = self._part.stat().st_size if self._part.exists() else 0
+        # A folder is unpacked beside the archive that it came in.
+        needed = self._size * (2 if self._unpacks else 1) - here + SPARE_DISK
+        free = shutil.disk_usage(self._folder).free
+        if free < needed:
+            raise CannotTake(
+                f"{self._folder} has {free // 2**20:,} MiB free, and it would take {needed // 2**20:,} MiB."
+            )
+
+    def _open(self) -> int:
+        if self._descriptor >= 0:
+            return self._position
+        self._check_room()
+        self._descriptor = os.open(self._part, _NEW, FILE_MODE)
+        if os.fstat(self._descriptor).st_size > self._size:
+            os.ftruncate(self._descriptor, 0)
+        while data := os.pread(self._descriptor, _HASH_READ, self._position):
+            self._hash.update(data)
+            self._position += len(data)
+        return self._position
+
+    def _write(self, chunks: list[bytes], opened: int) -> None:
+        if opened != self._opened:
+            return  # it was asked for again since, from before this
+        data = memoryview(b"".join(chunks))
+        while data:
+            written = os.pwrite(self._descriptor, data, self._position)
+            self._hash.update(data[:written])
+            self._position += written
+            data = data[written:]
+
+    def _finish(self, sha256: bytes) -> str:
+        if self._hash.digest() != sha256:
+            self._discard()
+            raise Damaged("The checksum does not hold.")
+        os.fsync(self._descriptor)
+        self._close()
+        return str(self._unpack() if self._unpacks else self._give_name())
+
+    def _give_name(self) -> Path:
+        for name in candidates(self._name):
+            path = self._folder / name
+            try:
+                # Whoever makes the file owns the name; putting the content there then takes nothing away.
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+            except FileExistsError:
+                continue
+            self._part.replace(path)
+            _sync_folder(self._folder)
+            return path
+        raise AssertionError("numbers do not end")
+
+    def _unpack(self) -> Path:
+        for name in candidates(self._name):
+            path = self._folder / name
+            try:
+                path.mkdir(mode=FOLDER_MODE)
+            except FileExistsError:
+                continue
+            try:
+                unpack(self._part, path)
+            except (tarfile.TarError, EOFError, UnicodeError, ValueError) as error:
+                shutil.rmtree(path)
+                self._discard()
+                raise Damaged(f"The folder cannot be unpacked: {error}.") from None
+            except BaseException:
+                shutil.rmtree(path)
+                raise
+            self._discard()
+            _sync_folder(self._folder)
+            return path
+        raise AssertionError("numbers do not end")
+
+    def _discard(self) -> None:
+        self._close()
+        self._part.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class PipeSink:
+    """Gives what arrives to a reader, and asks for more only as it reads. On the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._waiting: list[bytes] = []
+        self._over = False
+        self._failure: Damaged | None = None
+        self._hash = hashlib.sha256()
+        self._position = 0
+        self._filled = asyncio.Event()
+        self._emptied = asyncio.Event()
+
+    async def read(self) -> bytes:
+        """What arrived, as soon as there is something; empty at the end. Raises `Damaged`."""
+        while not self._waiting and not self._over:
+            self._filled.clear()
+            await self._filled.wait()
+        data = b"".join(self._waiting)
+        self._waiting.clear()
+        self._emptied.set()
+        if not data and self._failure is not None:
+            raise self._failure
+        return data
+
+    async def open(self) -> int:
+        """How many bytes were taken."""
+        return self._position
+
+    async def write(self, chunks: list[bytes]) -> None:
+        """Hands bytes over and waits until they are read."""
+        for chunk in chunks:
+            self._hash.update(chunk)
+            self._position += len(chunk)
+        self._waiting += chunks
+        self._filled.set()
+        while self._waiting:
+            self._emptied.clear()
+            await self._emptied.wait()
+
+    async def finish(self, sha256: bytes) -> str:
+        """The reader is told the end. Raises `Damaged`."""
+        if self._hash.digest() != sha256:
+            self._failure = Damaged("The checksum does not hold.")
+        self.cut()
+        if self._failure is not None:
+            raise self._failure
+        return ""
+
+    async def discard(self) -> None:
+        """Nothing more comes."""
+        self.cut()
+
+    def cut(self) -> None:
+        """Nothing more comes."""
+        self._over = True
+        self._filled.set()
+
+    def close(self) -> None:
+        """The shell ends."""
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpacks an archive of others into a new, empty folder: files and folders only, under safe names.
+
+    Raises what `tarfile` raises, `ValueError`, `OSError`.
+    """
+    with tarfile.open(archive, "r:") as tar:
+        for number, member in enumerate(tar):
+            if number >= MAX_ENTRIES:
+                raise ValueError(f"it holds more than {MAX_ENTRIES} entries")
+            parts = safe_parts(member.name)
+            if not parts or not (member.isdir() or (member.isreg() and not member.issparse())):
+                continue
+            into = folder.joinpath(*(parts if member.isdir() else parts[:-1]))
+            into.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            content = None if member.isdir() else tar.extractfile(member)
+            if content is not None:
+                with content, _new_file(into, parts[-1]) as file:
+                    shutil.copyfileobj(content, file, _HASH_READ)
+
+
+def _new_file(folder: Path, wanted: str) -> BinaryIO:
+    for name in candidates(wanted):
+        with contextlib.suppress(FileExistsError):
+            return os.fdopen(os.open(folder / name, _NEW | os.O_EXCL, FILE_MODE), "wb")
+    raise AssertionError("numbers do not end")
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new name survives power loss only once its folder is on disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

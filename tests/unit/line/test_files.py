@@ -1,0 +1,304 @@
+"""Files, folders and pipes between real lines on loopback, with real disks."""
+
+import asyncio
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from shell.events import FileArrived, FileOffered, FileStopped, FileTaken
+from shell.line.files import Pipe
+from shell.line.sink import unpack
+from shell.line.transfer import Phase, Transfer
+from tests.unit.line.lines import MAX_FILE, PATIENCE, Person, Town
+from wire.frames import LineClose, StopReason
+from wire.limits import TRANSFER_WINDOW
+from wire.names import name_key
+
+
+async def two(folder: Path) -> tuple[Town, Person, Person]:
+    """Alice and Bob, who know each other."""
+    town = Town()
+    alice = await town.enter(Person("alice", folder, town))
+    bob = await town.enter(Person("bob", folder, town))
+    await bob.line.accept("alice")
+    await alice.line.accept("bob")
+    return town, alice, bob
+
+
+async def offered(person: Person) -> FileOffered:
+    """The last offer that somebody got."""
+    await person.until(lambda events: bool(person.told(FileOffered)))
+    event = person.told(FileOffered)[-1]
+    assert isinstance(event, FileOffered)
+    return event
+
+
+async def over(person: Person, transfer: Transfer) -> Transfer:
+    async with asyncio.timeout(PATIENCE):
+        return await person.line.files.over(transfer.number)
+
+
+def test_a_file_arrives_whole_and_keeps_nothing_else(tmp_path: Path) -> None:
+    content = os.urandom(3_000_000)
+    (tmp_path / "report.pdf").write_bytes(content)
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        sent = await alice.line.files.send("bob", tmp_path / "report.pdf")
+        event = await offered(bob)
+        assert (event.title, event.size) == ("report.pdf", len(content))
+        taken = await bob.line.files.take(event.number)
+        assert (await over(bob, taken)).phase is Phase.DONE
+        assert (await over(alice, sent)).phase is Phase.DONE
+        assert [file.name for file in bob.folder.iterdir()] == ["report.pdf"]
+        saved = bob.folder / "report.pdf"
+        assert saved.read_bytes() == content
+        assert saved.stat().st_mode & 0o777 == 0o600
+        assert len(alice.told(FileTaken)) == len(bob.told(FileArrived)) == 1
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_a_folder_arrives_with_what_is_in_it_and_no_links(tmp_path: Path) -> None:
+    folder = tmp_path / "plans"
+    (folder / "deep" / "empty").mkdir(parents=True)
+    (folder / "one.txt").write_text("one")
+    (folder / "deep" / "two.bin").write_bytes(os.urandom(100_000))
+    (folder / "run.sh").write_text("#!/bin/sh\n")
+    (folder / "run.sh").chmod(0o755)
+    (folder / "link").symlink_to("/etc/passwd")
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        sent = await alice.line.files.send("bob", folder)
+        taken = await bob.line.files.take((await offered(bob)).number)
+        assert (await over(bob, taken)).path == str(bob.folder / "plans")
+        assert (await over(alice, sent)).phase is Phase.DONE
+        found = sorted(path.relative_to(bob.folder).as_posix() for path in bob.folder.rglob("*"))
+        assert found == [
+            "plans",
+            "plans/deep",
+            "plans/deep/empty",
+            "plans/deep/two.bin",
+            "plans/one.txt",
+            "plans/run.sh",
+        ]
+        two_bin = "deep/two.bin"
+        assert (bob.folder / "plans" / two_bin).read_bytes() == (folder / two_bin).read_bytes()
+        assert not (bob.folder / "plans" / "run.sh").stat().st_mode & 0o111
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("new")
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        bob.folder.mkdir()
+        (bob.folder / "a.txt").write_text("old")
+        await alice.line.files.send("bob", tmp_path / "a.txt")
+        taken = await bob.line.files.take((await offered(bob)).number)
+        assert (await over(bob, taken)).path == str(bob.folder / "a (2).txt")
+        assert (bob.folder / "a.txt").read_text() == "old"
+        assert (bob.folder / "a (2).txt").read_text() == "new"
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_a_stranger_offers_in_vain(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+
+    async def talk() -> None:
+        town = Town()
+        alice = await town.enter(Person("alice", tmp_path, town))
+        bob = await town.enter(Person("bob", tmp_path, town))
+        sent = await alice.line.files.send("bob", tmp_path / "a.txt")
+        assert (await over(alice, sent)).reason is StopReason.NO_CONSENT
+        assert bob.told(FileOffered) == []
+        assert list(bob.line.files.core) == []
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_what_is_larger_than_the_setting_is_declined_by_itself(tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(MAX_FILE + 1)
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        sent = await alice.line.files.send("bob", tmp_path / "huge")
+        assert (await over(alice, sent)).reason is StopReason.TOO_LARGE
+        assert bob.told(FileOffered) == []
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_a_file_that_changed_since_it_was_offered_is_not_sent(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        sent = await alice.line.files.send("bob", tmp_path / "a.txt")
+        event = await offered(bob)
+        (tmp_path / "a.txt").write_text("another")
+        taken = await bob.line.files.take(event.number)
+        assert (await over(alice, sent)).reason is StopReason.CHANGED
+        assert (await over(bob, taken)).reason is StopReason.CHANGED
+        assert list(bob.folder.iterdir()) == []
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("by_sender", [True, False])
+def test_either_side_cancels_and_nothing_stays(tmp_path: Path, by_sender: bool) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(MAX_FILE)
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        sent = await alice.line.files.send("bob", tmp_path / "large")
+        taken = await bob.line.files.take((await offered(bob)).number)
+        await moved(bob, taken, MAX_FILE // 16)
+        await (alice.line.files.end(sent.number) if by_sender else bob.line.files.end(taken.number))
+        assert (await over(alice, sent)).reason is StopReason.CANCELLED
+        assert (await over(bob, taken)).reason is StopReason.CANCELLED
+        assert [event.by_peer for event in stopped(bob if by_sender else alice)] == [True]
+        assert list(bob.folder.iterdir()) == []
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_a_file_goes_on_after_a_lost_line_and_restarts_of_both_sides(tmp_path: Path) -> None:
+    content = os.urandom(MAX_FILE // 4)
+    (tmp_path / "large").write_bytes(content)
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        sent = await alice.line.files.send("bob", tmp_path / "large")
+        taken = await bob.line.files.take((await offered(bob)).number)
+        await moved(bob, taken, len(content) // 8)
+        channel = bob.line.channel_to(name_key("alice"))
+        assert channel is not None
+        bob.line.drop(channel, LineClose.DONE, "as a test wants it")
+        await moved(bob, taken, len(content) // 4)
+        await town.leave(bob)
+        before = next(bob.folder.glob(".*.part")).stat().st_size
+        bob = await town.enter(Person("bob", tmp_path, town, bob.identity))
+        await moved(bob, taken, len(content) // 2)
+        await town.leave(alice)
+        alice = await town.enter(Person("alice", tmp_path, town, alice.identity))
+        assert (await over(bob, taken)).phase is Phase.DONE
+        assert (await over(alice, sent)).phase is Phase.DONE
+        assert before >= len(content) // 4
+        assert (bob.folder / "large").read_bytes() == content
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_a_pipe_carries_both_ways_and_waits_for_its_reader(tmp_path: Path) -> None:
+    content = os.urandom(3 * TRANSFER_WINDOW)
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        ours = await alice.line.files.open_pipe("bob")
+        theirs = await bob.line.files.open_pipe("alice")
+        assert await alice.line.files.joined(ours, PATIENCE)
+        assert await bob.line.files.joined(theirs, PATIENCE)
+        fed = 0
+
+        async def feed() -> None:
+            nonlocal fed
+            for start in range(0, len(content), 65_536):
+                await ours.source.feed(content[start : start + 65_536])
+                fed = start
+            await ours.source.end()
+
+        async def read(pipe: Pipe) -> bytes:
+            parts = []
+            while data := await pipe.sink.read():
+                parts.append(data)
+            return b"".join(parts)
+
+        await theirs.source.feed(b"the other way")
+        await theirs.source.end()
+        feeding = asyncio.create_task(feed())
+        assert await read(ours) == b"the other way"
+        # Nobody reads what comes to Bob: after a while nothing more is taken from the program of Alice.
+        assert fed < 2 * TRANSFER_WINDOW + 65_536
+        assert not feeding.done()
+        assert await read(theirs) == content
+        await feeding
+        for person, pipe in ((alice, ours), (bob, theirs)):
+            ends = await person.line.files.pipe_over(pipe)
+            assert [end.phase for end in ends] == [Phase.DONE] * 2
+            await person.line.files.close_pipe(pipe)
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_a_hostile_archive_stays_in_its_folder(tmp_path: Path) -> None:
+    archive = tmp_path / "hostile.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name, kind in (
+            ("../../outside", tarfile.REGTYPE),
+            ("/absolute", tarfile.REGTYPE),
+            ("link", tarfile.SYMTYPE),
+            ("link/through", tarfile.REGTYPE),
+            ("device", tarfile.CHRTYPE),
+            ("twice", tarfile.REGTYPE),
+            ("twice", tarfile.REGTYPE),
+            ("..", tarfile.DIRTYPE),
+            ("\x1b[2J", tarfile.REGTYPE),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname, entry.mode, entry.size = kind, "/etc", 0o4777, 1
+            entry.size = int(kind == tarfile.REGTYPE)
+            tar.addfile(entry, io.BytesIO(b"x") if kind == tarfile.REGTYPE else None)
+    inside = tmp_path / "deep" / "inside"
+    inside.mkdir(parents=True)
+    unpack(archive, inside)
+    files = {path.relative_to(inside).as_posix() for path in inside.rglob("*") if path.is_file()}
+    assert files == {
+        "unnamed/unnamed/outside",
+        "absolute",
+        "link/through",
+        "twice",
+        "twice (2)",
+        "_[2J",
+    }
+    assert {path.name for path in tmp_path.iterdir()} == {"hostile.tar", "deep"}
+    assert not [path for path in inside.rglob("*") if path.is_symlink()]
+    assert all(path.stat().st_mode & 0o7111 == 0 for path in inside.rglob("*") if path.is_file())
+
+
+async def moved(person: Person, transfer: Transfer, size: int) -> None:
+    """Waits until so many bytes have come to somebody."""
+    async with asyncio.timeout(PATIENCE):
+        while person.line.files.moved(transfer) < size:  # noqa: ASYNC110 - nothing tells every datagram
+            await asyncio.sleep(0.001)
+
+
+def stopped(person: Person) -> list[FileStopped]:
+    return [event for event in person.events if isinstance(event, FileStopped)]

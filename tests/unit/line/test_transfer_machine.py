@@ -1,0 +1,177 @@
+"""Two sides of transfers, with lost lines and restarts at any moment: they always come to agree."""
+
+import contextlib
+from collections import deque
+from collections.abc import Callable
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from shell.line.errors import NoSuchTransfer
+from shell.line.transfer import (
+    OVER,
+    TRANSITIONS,
+    BeginSending,
+    BeginTaking,
+    KeepTransfer,
+    Phase,
+    Say,
+    Step,
+    Transfer,
+    TransferEffect,
+    TransferId,
+    Transfers,
+)
+from wire.frames import Credit, End, StopReason, Take, TransferFrame, TransferKind
+from wire.names import NameKey
+
+LIMIT = 1_000
+ALICE, BOB = NameKey("alice"), NameKey("bob")
+
+
+class Side:
+    """One shell: its core, its disk, and what it has of each file."""
+
+    def __init__(self, peer: NameKey) -> None:
+        self.peer = peer
+        self.core = Transfers(max_bytes=LIMIT)
+        self.disk: dict[bytes, Transfer] = {}
+        self.outbox: deque[TransferFrame] = deque()
+        self.finished: list[bytes] = []
+
+    def carry_out(self, effects: list[TransferEffect]) -> None:
+        for effect in effects:
+            match effect:
+                case KeepTransfer(transfer):
+                    self.disk[transfer.id] = transfer
+                case Say(peer, frame):
+                    assert peer == self.peer
+                    self.outbox.append(frame)
+                case BeginTaking(transfer):
+                    self.outbox.append(Take(transfer.id, 0))
+                case BeginSending(transfer, _):
+                    self.outbox.append(End(transfer.id, transfer.size or 0, bytes(32)))
+                case _:
+                    pass
+
+    def restart(self) -> None:
+        self.core = Transfers(self.disk.values(), max_bytes=LIMIT)
+        self.outbox.clear()
+
+
+class TransferMachine(RuleBasedStateMachine):
+    """Alice offers, Bob decides; the line drops and both restart as they like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alice, self.bob = Side(BOB), Side(ALICE)
+        self.made = 0
+        self.line = False
+
+    @rule(size=st.integers(0, LIMIT + 200))
+    def offer(self, size: int) -> None:
+        self.made += 1
+        made = Transfer(
+            TransferId(self.made.to_bytes(16)),
+            self.alice.core.next_number(),
+            BOB,
+            "bob",
+            True,
+            TransferKind.FILE,
+            f"file {self.made}",
+            size,
+        )
+        self.say(self.alice, self.alice.core.offer(made))
+
+    @rule(number=st.integers(1, 5))
+    def take(self, number: int) -> None:
+        self.decide(self.bob, lambda: self.bob.core.take(number))
+
+    @rule(number=st.integers(1, 5), by_alice=st.booleans())
+    def stop(self, number: int, by_alice: bool) -> None:
+        side = self.alice if by_alice else self.bob
+        self.decide(side, lambda: side.core.stop(number))
+
+    @precondition(lambda self: self.line)
+    @rule(from_alice=st.booleans())
+    def pass_one(self, from_alice: bool) -> None:
+        sender, other = (self.alice, self.bob) if from_alice else (self.bob, self.alice)
+        if sender.outbox:
+            self.arrive(other, sender.outbox.popleft())
+
+    @precondition(lambda self: not self.line)
+    @rule()
+    def connect(self) -> None:
+        self.line = True
+        for side in (self.alice, self.bob):
+            side.carry_out(side.core.line_opened(side.peer))
+
+    @rule()
+    def lose_the_line(self) -> None:
+        self.line = False
+        self.alice.outbox.clear()
+        self.bob.outbox.clear()
+
+    @rule(alice=st.booleans())
+    def restart(self, alice: bool) -> None:
+        self.lose_the_line()
+        (self.alice if alice else self.bob).restart()
+
+    @invariant()
+    def nothing_is_had_that_was_not_finished(self) -> None:
+        for transfer in self.alice.core:
+            if transfer.phase is Phase.DONE:
+                assert transfer.id in self.bob.finished
+        assert len(set(self.bob.finished)) == len(self.bob.finished)
+
+    def teardown(self) -> None:
+        """With a line that stays, both sides agree on everything that one of them holds to be over."""
+        self.lose_the_line()
+        self.connect()
+        while self.alice.outbox or self.bob.outbox:
+            self.pass_one(True)
+            self.pass_one(False)
+        theirs = {transfer.id: transfer for transfer in self.bob.core}
+        for transfer in self.alice.core:
+            other = theirs.get(transfer.id)
+            if other is None:
+                assert transfer.over
+            elif other.phase is Phase.MOVING:
+                assert transfer.phase is Phase.MOVING
+            elif other.over:
+                assert transfer.over
+                assert (transfer.phase is Phase.DONE) == (other.phase is Phase.DONE)
+
+    def decide(self, side: Side, action: Callable[[], list[TransferEffect]]) -> None:
+        with contextlib.suppress(NoSuchTransfer):
+            self.say(side, action())
+
+    def say(self, side: Side, effects: list[TransferEffect]) -> None:
+        side.carry_out(effects)
+        if not self.line:
+            side.outbox.clear()
+
+    def arrive(self, side: Side, frame: TransferFrame) -> None:
+        name = side.peer
+        effects = side.core.received(side.peer, name, frame, consented=True)
+        side.carry_out(effects)
+        if isinstance(frame, End) and (known := side.core.get(frame.id)) and known.phase is Phase.MOVING:
+            side.finished.append(frame.id)
+            side.carry_out(side.core.finish(frame.id, "/saved"))
+
+
+TransferMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+test_both_sides_agree_in_the_end = TransferMachine.TestCase
+
+
+def test_nothing_leads_out_of_what_is_over() -> None:
+    assert not [move for move in TRANSITIONS if move[0] in OVER]
+    assert {step for _, step in TRANSITIONS} == set(Step)
+
+
+def test_a_question_about_something_unknown_is_answered() -> None:
+    core = Transfers(max_bytes=LIMIT)
+    (answer,) = core.received(BOB, "bob", Credit(bytes(16), 0), consented=True)
+    assert isinstance(answer, Say)
+    assert getattr(answer.frame, "reason", None) is StopReason.CANCELLED
