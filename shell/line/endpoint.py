@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Protocol
 
 from shell.line.addresses import Interfaces, interfaces
+from shell.line.alarm import Alarm
 from shell.line.candidates import RELAYED_PORT, Address, Attempt, Candidate, PathKind
 from shell.line.channel import Call, Channel, ChannelEvent, Closed, Opened
 from shell.line.doors import Doors
@@ -47,11 +48,7 @@ class _Link:
 
     path: LinePath
     patience: asyncio.TimerHandle
-    timer: asyncio.TimerHandle | None = None
-
-    def cancel_timer(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
+    alarm: Alarm
 
 
 class PathWatcher(Protocol):
@@ -295,7 +292,7 @@ class UdpEndpoint:
             channel.watch = partial(self._frames, channel)
         path = LinePath(address, candidates, self._interfaces.kind_of, _path_nonce, calling=channel.calling)
         patience = asyncio.get_running_loop().call_later(HANDSHAKE_PATIENCE, self._check_opened, channel)
-        self._lines[channel] = _Link(path, patience)
+        self._lines[channel] = _Link(path, patience, Alarm(partial(self._expire, channel)))
 
     def _check_opened(self, channel: Channel) -> None:
         if not channel.open and channel in self._lines:
@@ -338,11 +335,7 @@ class UdpEndpoint:
             self._transmit(datagram, path.address)
             if path.unanswered is None:
                 path.unanswered = now
-        link.cancel_timer()
-        deadline = channel.quic.deadline()
-        if deadline is not None:
-            loop = asyncio.get_running_loop()
-            link.timer = loop.call_later(max(0.0, deadline - now), self._expire, channel)
+        link.alarm.set(channel.quic.deadline())
         if channel.on_flushed is not None:
             channel.on_flushed()
 
@@ -356,7 +349,7 @@ class UdpEndpoint:
         link = self._lines.pop(channel, None)
         if link is not None:
             self._by_id.pop(line_id(link.path.key), None)
-            link.cancel_timer()
+            link.alarm.cancel()
             link.patience.cancel()
 
     def _tick(self) -> None:

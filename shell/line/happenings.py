@@ -22,6 +22,7 @@ from shell.line.effects import (
     KeepState,
     ReleaseHeld,
 )
+from shell.line.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Happenings:
         self._waiting: deque[Callable[[], list[Effect]]] = deque()
         self._callers: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
+        self._tasks = Tasks()
 
     @property
     def full(self) -> bool:
@@ -100,6 +102,12 @@ class Happenings:
 
     async def run(self) -> None:
         """Works the queue until it is cancelled."""
+        try:
+            await self._run()
+        finally:
+            await self._tasks.cancel()
+
+    async def _run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -124,7 +132,9 @@ class Happenings:
             # sent again and answered again. Everything else is committed first.
             if all(isinstance(keep, KeepState) for keep in keeps):
                 self._act(acts)
-                acts = []
+                if keeps:
+                    self._tasks.spawn(self._keep_states(keeps), "states")
+                return None
             answers: list[Any] = []
             if keeps:
                 try:
@@ -137,6 +147,12 @@ class Happenings:
             for keep, answer in zip(keeps, answers, strict=True):
                 effects += self._performer.kept(keep, answer)
         return None
+
+    async def _keep_states(self, keeps: list[Keep]) -> None:
+        try:
+            await self._performer.keep(keeps)
+        except MailboxFailed as error:
+            self._performer.undo(keeps, [], error)
 
     def _act(self, acts: list[Act]) -> None:
         for act in acts:

@@ -180,12 +180,18 @@ class Line(Decisions):
         return written
 
     async def settled(self, written: Written, patience: float) -> Settled:
-        """Waits until the recipient has the message, or is known to be away, or the patience (s) is over."""
+        """Waits until the recipient has the message, or is known to be away, or the patience (s) is over.
+
+        What is said to be queued then survives power loss. Raises `MailboxFailed`.
+        """
         try:
             async with asyncio.timeout(patience):
-                return await written.settling
+                settled = await written.settling
         except TimeoutError:
-            return Settled(self._core.state_of(written.message))  # what comes later is told as an event
+            settled = Settled(self._core.state_of(written.message))  # what comes later is told as an event
+        if settled.state in (State.QUEUED, State.SENT) and self._mailbox is not None:
+            await self._mailbox.settle()
+        return settled
 
     def looked_at(self, name: str) -> None:
         """The user has seen what somebody wrote; it is noted as soon as may be."""

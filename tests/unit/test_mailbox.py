@@ -1,0 +1,88 @@
+"""When the mailbox waits for the disk, and when it need not."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from shell import letters
+from shell.line.effects import KeepIncoming, KeepOutgoing, KeepState
+from shell.line.model import Incoming, MessageId, Outgoing, State
+from shell.mailbox import CONFIRM_AFTER, WAL_BYTES, Mailbox
+from tests.unit.line.lines import PATIENCE
+from wire.names import NameKey
+
+BOB = NameKey("bob")
+OUT = KeepOutgoing(Outgoing(MessageId(bytes(16)), BOB, "hello", 1.0))
+IN = KeepIncoming(Incoming(MessageId(bytes(16)), BOB, "hello", 1.0), 1)
+
+
+@pytest.fixture
+def mailbox(tmp_path: Path) -> Iterator[Mailbox]:
+    opened = Mailbox(tmp_path / "mailbox.db")
+    yield opened
+    opened.close()
+
+
+def commits(mailbox: Mailbox, work: Callable[[], Awaitable[object]]) -> list[str]:
+    """How each commit that changed something was made: `FULL` waits for the disk, `NORMAL` does not."""
+    made: list[str] = []
+    mode = "FULL"
+
+    def seen(statement: str) -> None:
+        nonlocal mode
+        if statement.startswith("PRAGMA synchronous="):
+            mode = statement.partition("=")[2]
+        elif statement.startswith(("INSERT", "UPDATE", "PRAGMA user_version=")):
+            made.append(mode)
+
+    async def watched() -> None:
+        await mailbox.read(lambda connection: connection.set_trace_callback(seen))
+        await work()
+        await mailbox.read(lambda connection: connection.set_trace_callback(None))
+
+    asyncio.run(watched())
+    return made
+
+
+def test_what_others_are_told_waits_for_the_disk(mailbox: Mailbox) -> None:
+    assert commits(mailbox, lambda: mailbox.keep([IN])) == ["FULL"]
+    assert set(commits(mailbox, lambda: mailbox.keep([OUT, IN]))) == {"FULL"}
+
+
+def test_ones_own_message_waits_only_before_it_is_called_queued(mailbox: Mailbox) -> None:
+    async def write() -> None:
+        await mailbox.keep([OUT])
+        await mailbox.keep([KeepState(OUT.message.id, BOB, State.DELIVERED)])
+        await mailbox.settle()
+        await mailbox.settle()  # everything is confirmed: nothing is left to do
+
+    assert commits(mailbox, write) == ["NORMAL", "NORMAL", "FULL"]
+
+
+def test_a_quiet_moment_confirms_by_itself(mailbox: Mailbox) -> None:
+    async def write_and_rest() -> None:
+        await mailbox.keep([OUT])
+        async with asyncio.timeout(PATIENCE):
+            while mailbox._unconfirmed:  # noqa: ASYNC110 - another thread's
+                await asyncio.sleep(CONFIRM_AFTER / 10)
+
+    assert commits(mailbox, write_and_rest) == ["NORMAL", "FULL"]
+
+
+def test_a_log_of_full_length_is_read_as_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "mailbox.db"
+    mailbox = Mailbox(path)
+    log_file = tmp_path / "mailbox.db-wal"
+    asyncio.run(mailbox.keep([OUT, IN]))
+    assert log_file.stat().st_size == WAL_BYTES
+    # As after kill -9: the log is there, and nobody put it into the database.
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(path.read_bytes())
+    (tmp_path / "copy.db-wal").write_bytes(log_file.read_bytes())
+    mailbox.close()
+    reopened = sqlite3.connect(copy)
+    assert [letter.text for letter in letters.history(reopened, BOB, 10)] == ["hello", "hello"]
+    reopened.close()
