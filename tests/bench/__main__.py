@@ -15,7 +15,7 @@ from rich.table import Table
 
 from tests.bench.figures import Bench, Figure
 
-BENCHES = ("lookups", "startup", "garbage")
+BENCHES = ("lookups", "startup", "garbage", "line")
 """Modules of this package, in the order they run; each is a `Bench`."""
 
 
