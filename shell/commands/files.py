@@ -29,7 +29,7 @@ from shell.kit.errors import CommandError, ExitCode
 from shell.line.errors import Damaged
 from shell.line.transfer import Phase, Transfer
 from wire.display import safe
-from wire.frames import StopReason
+from wire.frames import StopReason, TransferKind
 from wire.names import name_key
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ class Moved(Outcome, frozen=True):
 
     def render(self, *, plain: bool) -> Text:
         """A sentence."""
-        what, name = f"{self.kind} {safe(self.title)}", safe(self.name)
+        pipe = self.kind == TransferKind.PIPE.value
+        what, name = self.kind if pipe else f"{self.kind} {safe(self.title)}", safe(self.name)
         number = self.number
         match self.state:
             case Phase.DONE.value if self.outgoing:
@@ -157,7 +158,7 @@ def files(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     return Transferred([_shown(app, transfer) for transfer in app.messenger.line.files.core])
 
 
-def pipe(app: "UserConsole", arguments: argparse.Namespace) -> Outcome | None:
+def pipe(app: "UserConsole", arguments: argparse.Namespace) -> None:
     """Joins standard input and output with the same command of somebody else."""
     name = named(app, arguments.name)
     moves = app.messenger.line.files
@@ -180,8 +181,12 @@ def pipe(app: "UserConsole", arguments: argparse.Namespace) -> Outcome | None:
         raise CommandError("Whoever read from the pipe has stopped reading.", code="broken-pipe") from None
     finally:
         app.call(moves.close_pipe(joined))
-    failed = [_shown(app, transfer) for transfer in ends if transfer.phase is not Phase.DONE]
-    return failed[0] if failed else None
+    for transfer in ends:
+        ended = _shown(app, transfer)
+        if transfer.phase is Phase.STOPPED:
+            raise CommandError(
+                ended.render(plain=True).plain, code=ended.state.replace(" ", "-"), exit_code=ended.exit_code
+            )
 
 
 # --- inside ---------------------------------------------------------------------------------------------

@@ -1,0 +1,72 @@
+"""Files and pipes between real shells: interrupted, declined, joined."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from tests.e2e.world import PASSWORD, PATIENCE, Server, environment, parley
+from tests.faults.interrupting import MIB, Shell, interrupt
+
+
+def test_a_file_interrupted_three_times_arrives_with_the_right_checksum(tmp_path: Path) -> None:
+    sent, arrived, seen = interrupt(tmp_path, 24 * MIB, 3)
+    assert sent == arrived
+    assert all(bytes_ < 24 * MIB for bytes_ in seen), "it was over before it was interrupted"
+
+
+@pytest.fixture
+def friends(server: Server, tmp_path: Path) -> Server:
+    """Alice and Bob have accepted each other."""
+    alice, bob = (("--server", server.address, "--data", str(tmp_path / name)) for name in ("alice", "bob"))
+    for options in (
+        (*alice, "-c", "signup alice"),
+        (*bob, "-c", "signup bob", "-c", "accept alice"),
+        (*alice, "--user", "alice", "-c", "accept bob"),
+    ):
+        done = parley(*options)
+        assert done.returncode == 0, done.stderr
+    return server
+
+
+def pipe(
+    server: Server, folder: Path, name: str, other: str, output: int | IO[bytes] = subprocess.PIPE
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "shell.main", "--server", server.address, "--data", str(folder)),
+            *("--user", name, "pipe", other),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        env=environment(PARLEY_PASSWORD=PASSWORD),
+    )
+
+
+def test_two_programs_are_joined_both_ways(friends: Server, tmp_path: Path) -> None:
+    content = os.urandom(3 * MIB)
+    alice = pipe(friends, tmp_path / "alice", "alice", "bob")
+    with (tmp_path / "output").open("wb") as output:
+        bob = pipe(friends, tmp_path / "bob", "bob", "alice", output)
+    assert bob.stdin is not None
+    bob.stdin.write(b"back\0")
+    bob.stdin.close()
+    bob.stdin = None
+    came, complaint = alice.communicate(content, timeout=PATIENCE)
+    assert (came, alice.returncode) == (b"back\0", 0), complaint
+    _, complaint = bob.communicate(timeout=PATIENCE)
+    assert bob.returncode == 0, complaint
+    assert (tmp_path / "output").read_bytes() == content
+
+
+def test_a_pipe_that_is_declined_ends_with_7(friends: Server, tmp_path: Path) -> None:
+    bob = Shell(friends, tmp_path / "bob", "bob", "wait offer --timeout 30", "refuse 1")
+    alice = pipe(friends, tmp_path / "alice", "alice", "bob")
+    came, complaint = alice.communicate(b"unwanted", timeout=PATIENCE)
+    assert (alice.returncode, came) == (7, b""), complaint
+    assert b"declined" in complaint
+    bob.leave()
