@@ -23,9 +23,10 @@ from rich.progress import (
 from rich.text import Text
 
 from shell.commands.names import name_argument, named
-from shell.events import Event, FileArrived, FileStopped, FileTaken
+from shell.events import Event, TransferEnd
 from shell.kit.command import Command, Listing, Outcome, Parser, Said, checked
 from shell.kit.errors import CommandError, ExitCode
+from shell.kit.times import duration
 from shell.line.errors import Damaged
 from shell.line.transfer import Phase, Transfer
 from wire.display import safe
@@ -249,7 +250,7 @@ def _watched(app: "UserConsole", transfer: Transfer) -> Moved:
     task = bar.add_task(safe(transfer.title), total=transfer.size)
 
     def is_end(event: Event) -> bool:
-        return isinstance(event, FileArrived | FileTaken | FileStopped) and event.number == transfer.number
+        return isinstance(event, TransferEnd) and event.number == transfer.number
 
     try:
         with bar:
@@ -335,7 +336,7 @@ def _pipe_arguments(parser: Parser) -> None:
         type=checked(duration),
         default=PIPE_PATIENCE,
         metavar="TIME",
-        help="for them to join (5m)",
+        help="to join (5m)",
     )
 
 

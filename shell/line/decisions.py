@@ -4,6 +4,7 @@ from time import monotonic
 
 from shell.line.core import LineCore
 from shell.line.happenings import Happenings
+from wire.names import NameKey
 
 
 class Decisions:
@@ -35,3 +36,11 @@ class Decisions:
     async def accept_key(self, name: str) -> None:
         """Trusts somebody's changed key."""
         await self._happenings.perform(lambda: self._core.accept_key(name, monotonic()))
+
+    async def reach(self, name: str) -> None:
+        """To offer is to accept."""
+        await self._happenings.perform(lambda: self._core.reach(name))
+
+    def want_line(self, peer: NameKey, *, wanted: bool) -> None:
+        """Whether a line to somebody is needed for files."""
+        self._happenings.put(lambda: self._core.want_line(peer, monotonic(), wanted=wanted))

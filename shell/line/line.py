@@ -203,14 +203,6 @@ class Line(Decisions):
         """The open line to somebody."""
         return self._network.channel(self._core.line_of(peer))
 
-    async def reach(self, name: str) -> None:
-        """To offer is to accept."""
-        await self._happenings.perform(lambda: self._core.reach(name))
-
-    def want_line(self, peer: NameKey, *, wanted: bool) -> None:
-        """Whether a line to somebody is needed for files."""
-        self._happenings.put(lambda: self._core.want_line(peer, monotonic(), wanted=wanted))
-
     def drop(self, channel: Channel, code: LineClose, reason: str) -> None:
         """Ends a line whose other side does what cannot be."""
         self._network.drop(channel, code, reason)

@@ -254,7 +254,7 @@ async def _shell_file(shell: Messenger, large: Path) -> None:
 async def _quic_file(folder: Path, port: int, large: Path) -> None:
     loop = asyncio.get_running_loop()
     _, protocol = await loop.create_datagram_endpoint(
-        lambda: _QuicSource(identity(folder).fingerprint, port, large), remote_addr=("127.0.0.1", port)
+        lambda: _QuicSource(identity(folder).fingerprint, large), remote_addr=("127.0.0.1", port)
     )
     await protocol.done
 
@@ -262,9 +262,8 @@ async def _quic_file(folder: Path, port: int, large: Path) -> None:
 class _QuicSource(asyncio.DatagramProtocol):
     """Feeds the QUIC library as fast as it goes, with the chunks of a file."""
 
-    def __init__(self, fingerprint: Fingerprint, port: int, large: Path) -> None:
-        self._address = ("127.0.0.1", port)
-        self._quic = Quic.dial(fingerprint, self._address, time.monotonic())
+    def __init__(self, fingerprint: Fingerprint, large: Path) -> None:
+        self._quic = Quic.dial(fingerprint, time.monotonic())
         self._chunks = _chunks(large)
         self._stream: int | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -275,7 +274,7 @@ class _QuicSource(asyncio.DatagramProtocol):
         self._flush()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._quic.receive(data, self._address, time.monotonic())
+        self._quic.receive(data, time.monotonic())
         for event in self._quic.events():
             match event:
                 case Connected():
@@ -289,7 +288,7 @@ class _QuicSource(asyncio.DatagramProtocol):
 
     def _flush(self) -> None:
         while True:
-            for datagram, _ in self._quic.transmit(time.monotonic()):
+            for datagram in self._quic.transmit(time.monotonic()):
                 self._transport.sendto(datagram)
             if self._stream is None or self._quic.queued(self._stream) > LOW_WATER:
                 break

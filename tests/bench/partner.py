@@ -16,10 +16,10 @@ import uvloop
 
 from shell import letters
 from shell.datafolder import DataFolder
-from shell.line.endpoint import udp_socket
 from shell.line.model import Incoming, MessageId
 from shell.line.quic import Quic, StreamReceived
 from shell.line.transfer import Taking
+from shell.line.udp import udp_socket
 from shell.mailbox import Mailbox
 from shell.messenger import Messenger
 from tests.bench.book import PASSWORD
@@ -89,7 +89,7 @@ class _QuicSink(_Echo):
         quic = self._lines.get(address)
         if quic is None:
             quic = self._lines[address] = Quic.answer(self._own, data)
-        quic.receive(data, address, monotonic())
+        quic.receive(data, monotonic())
         for event in quic.events():
             if isinstance(event, StreamReceived) and event.end:
                 quic.send(b"all of it")
@@ -97,7 +97,7 @@ class _QuicSink(_Echo):
 
     def _flush(self, address: tuple[str, int]) -> None:
         quic = self._lines[address]
-        for datagram, _ in quic.transmit(monotonic()):
+        for datagram in quic.transmit(monotonic()):
             self._transport.sendto(datagram, address)
         timer = self._timers.pop(address, None)
         if timer is not None:
