@@ -14,7 +14,7 @@ _shtab_parley___data_COMPGEN=_shtab_compgen_dirs
 _shtab_parley___settings_COMPGEN=_shtab_compgen_files
 _shtab_parley___transcript_COMPGEN=_shtab_compgen_files
 
-_shtab_parley_pos_0_choices=(demo)
+_shtab_parley_pos_0_choices=(demo pipe)
 
 _shtab_parley__h_nargs=0
 _shtab_parley___help_nargs=0

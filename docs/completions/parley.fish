@@ -71,4 +71,4 @@ complete -c parley -n _shtab_parley_using -s c -x -d 'run it and leave; may be r
 complete -c parley -n _shtab_parley_using -l transcript -xka "(__fish_complete_path (commandline -ct))" -d 'play transcripts or scenes'
 complete -c parley -n _shtab_parley_using -l json -d 'one JSON object a line'
 complete -c parley -n _shtab_parley_using -l plain -d 'no colours, boxes or toolbar'
-complete -c parley -n '_shtab_parley_using; and test $_shtab_parley_npos -eq 0' -ka "demo" -d 'demo: see it all in one terminal'
+complete -c parley -n '_shtab_parley_using; and test $_shtab_parley_npos -eq 0' -ka "demo pipe" -d 'demo: see it all in one terminal; pipe: standard input to NAME, and what NAME pipes to output'
