@@ -87,7 +87,7 @@ class UserConsole(ConsoleApp):
         self.settings = settings
         self._host = host
         self._hosted: Hosted | None = None
-        folder = DataFolder(data_folder(settings))
+        folder = DataFolder(data_folder(settings), taking(settings))
         history = folder.path / "typed-commands.dat" if output is None else None
         super().__init__(
             prompt=PROMPT,
@@ -153,7 +153,6 @@ class UserConsole(ConsoleApp):
                     self.folder,
                     self.settings.port,
                     self._heard,
-                    taking(self.settings),
                     tells_read=self.settings.read_receipts,
                     stun=self.settings.stun,
                 )

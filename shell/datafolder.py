@@ -19,6 +19,7 @@ import msgspec
 import tomli_w
 
 from shell.errors import DataFolderError
+from shell.line.transfer import Taking
 from wire.certificates import Identity, make_identity, show_fingerprint
 from wire.names import NameKey
 
@@ -53,9 +54,11 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
 class DataFolder:
     """One person's folder; made on first use."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, taking: Taking | None = None) -> None:
         """Raises `DataFolderError` where it cannot be made or used."""
         self.path = path
+        self.taking = taking or Taking(path / "files")
+        """What is taken of files of others, and where it is saved."""
         _make_folder(path)
 
     @property

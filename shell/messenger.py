@@ -26,7 +26,6 @@ from shell.ladder import Facts
 from shell.line.impairment import Impairment
 from shell.line.line import Line
 from shell.line.model import Consent
-from shell.line.transfer import Taking
 from shell.mailbox import Mailbox
 from shell.phonebook import PhoneBook
 from shell.visibility import Appearance, Seen
@@ -79,7 +78,6 @@ class Messenger:
         folder: DataFolder,
         udp_port: int,
         tell: Callable[[Event], None],
-        taking: Taking | None = None,
         *,
         tells_read: bool = False,
         stun: str = "",
@@ -89,7 +87,6 @@ class Messenger:
         self._tell = tell
         self._tells_read = tells_read
         self._stun = stun
-        self._taking = taking or Taking(folder.path / "files")
         self._line: Line | None = None
         self._whereabouts: Whereabouts | None = None
         self._mailbox: Mailbox | None = None
@@ -257,7 +254,7 @@ class Messenger:
         await self.reach()
         folder = self._folder.account(self.book.ticket_key, name_key(name))
         identity = folder.identity(name)
-        self._line = Line(identity, self, self._tell, self._taking, tells_read=self._tells_read)
+        self._line = Line(identity, self, self._tell, self._folder.taking, tells_read=self._tells_read)
         self._whereabouts = Whereabouts(self.book, self._line, self._stun)
         try:
             await self._bind(self._line)

@@ -25,11 +25,11 @@ from shell.datafolder import DataFolder
 from shell.line.model import State
 from shell.line.moving import LOW_WATER
 from shell.line.quic import Connected, Quic, Received
-from shell.line.transfer import Phase, Taking
+from shell.line.transfer import Phase
 from shell.messenger import Messenger
 from tests.bench.book import PASSWORD, Book, Town
 from tests.bench.figures import Figure, median
-from tests.bench.partner import MAX_BYTES, READY, identity, irc_login
+from tests.bench.partner import READY, identity, irc_login
 from tests.bench.peers import Ngircd
 from tests.bench.processes import LOAD_CORE, PATIENCE, Process, free_port
 from wire.certificates import Fingerprint
@@ -67,7 +67,7 @@ async def _measured(folder: Path, stack: ExitStack, count: int, size: int, stran
     book = stack.enter_context(Book(await asyncio.to_thread(Town, folder / "book", 1)))
     server = f"127.0.0.1:{book.port}"
     stack.enter_context(_partner(folder, "friends", server, str(folder), *names))
-    shell = Messenger(server, DataFolder(folder / "alice"), 0, _nothing, Taking(folder / "files", MAX_BYTES))
+    shell = Messenger(server, DataFolder(folder / "alice"), 0, _nothing)
     await shell.signup("alice", PASSWORD)
     large = folder / "large"
     large.write_bytes(os.urandom(MIB) * (size // MIB))

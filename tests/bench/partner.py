@@ -197,9 +197,8 @@ async def friend(server: str, folder: Path, name: str) -> Messenger:
         if type(event).__name__ == "FileOffered" and number is not None:
             spawn(take(number))
 
-    shell = Messenger(
-        server, DataFolder(folder / name), 0, heard, Taking(folder / f"{name}-files", MAX_BYTES)
-    )
+    taking = Taking(folder / f"{name}-files", MAX_BYTES)
+    shell = Messenger(server, DataFolder(folder / name, taking), 0, heard)
     await shell.signup(name, PASSWORD)
     return shell
 
