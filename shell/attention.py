@@ -1,12 +1,12 @@
 """What calls somebody to the terminal: bell, notifications, the window's title, and words on return."""
 
 from collections.abc import Callable
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from shell.desktop import Desktop, pop_title, push_title
+from shell.desktop import MIN_PAUSE, Desktop, pop_title, push_title
 from shell.events import Event, MessageArrived, RequestArrived
 from shell.kit.live import LiveLines
 from shell.kit.theme import QUIET, WARNING
@@ -35,6 +35,7 @@ class Attention:
         self._desktop = Desktop(way, lambda sentence: lines.add(Text(sentence, WARNING)))
         self._absence = Absence(settings.away_after, settings.time_format)
         self._title = ""
+        self._rung = float("-inf")
         self._visibility = Visibility.ONLINE
 
     def heard(self, event: Event, user: str | None) -> None:
@@ -43,7 +44,8 @@ class Attention:
             return
         self._absence.arrived(event, time())
         if self._visibility is not Visibility.BUSY:
-            if self._bell:
+            if self._bell and (now := monotonic()) - self._rung >= MIN_PAUSE:
+                self._rung = now
                 self._lines.do(lambda output: output.bell())
             notice = notice_of(event, preview=self._preview)
             deed = self._desktop.notify(notice) if notice else None

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 WAYS = ("off", "osc9", "osc777", "notify-send")
 PATIENCE = 5.0  # seconds that notify-send may take
-MIN_PAUSE = 1.0  # seconds between two notifications; a burst of messages is one
+MIN_PAUSE = 1.0  # seconds between two notifications, or two bells; a burst of messages is one
 PROGRAM = "notify-send"
 PUSH_TITLE, POP_TITLE = "\x1b[22;0t", "\x1b[23;0t"  # xterm's stack of titles, which most others know
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.e2e.world import PASSWORD, Server, Terminal, befriend, parley, shell, sign_up
 
 ALT_ENTER, UP, ALT_1, ALT_A = "\x1b\r", "\x1b[A", "\x1b1", "\x1ba"
+BELL = r"(?<!Parley: alice)(?<!hello)(?<!here)(?<!talk to you;)\x07"  # at the end of no sequence
 PASTE = "\x1b[200~{}\x1b[201~"
 
 
@@ -22,13 +23,14 @@ def test_messages_call_whoever_is_not_busy(server: Server, tmp_path: Path) -> No
         assert parley(*bob, "msg alice look here").returncode == 0
         alice.see("bob: look here")
         assert "\x1b]777;notify;bob wrote to you;look here\x07" in written.getvalue()
+        assert re.search(BELL, written.getvalue())
         assert "\x1b]2;(2) Parley: alice\x07" in written.getvalue()
         alice.enter("visibility busy")
         alice.see("Your visibility is busy")
         before = len(written.getvalue())
         assert parley(*bob, "msg alice not now").returncode == 0
         alice.see("bob: not now")
-        assert not re.search(r"(?<!Parley: alice)\x07", written.getvalue()[before:])
+        assert not re.search(BELL, written.getvalue()[before:])
         alice.enter("visibility online")
         alice.see(r"While you were away, since \d\d:\d\d: bob \(1\)\. See inbox\.")
 
