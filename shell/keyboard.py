@@ -41,7 +41,7 @@ class Keyboard:
         app, session = self._app, self._app.main_session
         self._erases = session.app.erase_when_done = app.chat.is_open
         session.lexer = None if app.chat.is_open else self._command_lexer
-        session.history = session.default_buffer.history = app.chat.typed(app.chat_with)
+        session.default_buffer.history = app.chat.typed(app.chat_with)
         if draft:
             session.default_buffer.insert_text(draft)
 
