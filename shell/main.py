@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 LOG_BYTES, LOG_FILES = 1024 * 1024, 2  # of the log in the data folder
 EXIT_USER, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 LOCAL = f"127.0.0.1:{wire.DEFAULT_PORT}"  # the phone book where none was chosen
-_ENTERS = (["login"], ["signup"], ["join"])
+_ENTERS = ("login", "signup", "join")
 """Commands with which a script logs in by itself."""
+_NEED_NOBODY = (*_ENTERS, "discover", "group", "help")
+"""Commands for which nobody has to be logged in."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,22 +78,28 @@ def _talk(settings: "ShellSettings", options: argparse.Namespace) -> int:
     app = Shell(settings, json=options.json, plain=options.plain, host=_host(settings, options))
     _log_to(data_folder(settings) / "parley.log")
     try:
-        entered = [*_entering(app, options), *settings.start]
-        if options.command:
-            return int(app.run_commands([*_quietly(entered), *options.command]))
-        if not app.interactive:
-            code = app.run_commands(entered)
-            return int(code) if code is not ExitCode.DONE else int(app.run_pipe())
-        app.intro = _INTRO.format(version=wire.VERSION)
-        app.start_with(entered)
-        return app.interact()
+        entered = _entering(app, options)
+        if app.interactive and not options.command:
+            app.intro = _INTRO.format(version=wire.VERSION)
+            app.start_with([*entered, *settings.start])
+            return app.interact()
+        app.quiet = bool(options.command)  # what a script did not ask for says nothing on stdout
+        code = app.run_commands(entered)
+        if code is not ExitCode.DONE:
+            return int(code)
+        for line in settings.start:  # one that fails is told, and is no reason not to go on
+            app.run_line(line)
+        app.quiet = False
+        return int(app.run_commands(options.command) if options.command else app.run_pipe())
     finally:
         app.close()
 
 
 def _entering(app: "Shell", options: argparse.Namespace) -> list[str]:
     """Where to go: as settings and options say, else as last time, else as the person chooses now."""
+    from shell.datafolder import Joined
     from shell.errors import HostedAlready
+    from shell.kit.app import PASSWORD_VARIABLE
 
     settings = app.settings
     joined = None if settings.server else app.folder.joined()
@@ -110,12 +118,23 @@ def _entering(app: "Shell", options: argparse.Namespace) -> list[str]:
                 raise
         else:
             app.use(hosted.address)
+            app.folder.join(Joined(hosted.address, user, host=True))
             print(hosted.invitation, file=sys.stderr)  # noqa: T201
-    if not user or (options.command and options.command[0].split()[:1] in _ENTERS):
+    if not user or _logs_in_itself(options.command or []):
         return []
+    if not settings.user and not (
+        app.interactive or options.password_file or PASSWORD_VARIABLE in os.environ
+    ):
+        return []  # nobody asked for the one who joined last, and there is no way to
     return [
         f"login {user}" + (f" --password-file '{options.password_file}'" if options.password_file else "")
     ]
+
+
+def _logs_in_itself(commands: list[str]) -> bool:
+    """Whether a script begins with a login of its own, or needs none."""
+    words = [command.split()[0] if command.split() else "" for command in commands]
+    return bool(words) and (words[0] in _ENTERS or all(word in _NEED_NOBODY for word in words))
 
 
 def _host(settings: "ShellSettings", options: argparse.Namespace) -> "Callable[[], HostedPhoneBook]":
@@ -131,11 +150,6 @@ def _host(settings: "ShellSettings", options: argparse.Namespace) -> "Callable[[
         )
 
     return host
-
-
-def _quietly(commands: list[str]) -> list[str]:
-    """Commands that scripts did not ask for say nothing on stdout."""
-    return [f"{command} > {os.devnull}" for command in commands]
 
 
 def _play(settings: "ShellSettings", options: argparse.Namespace) -> int:

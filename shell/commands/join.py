@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from cmd2 import string_utils
 from rich.console import RenderableType
+from rich.text import Text
 
 from shell.datafolder import Joined
 from shell.discovery import FoundPhoneBook, find_phone_books, reachable
@@ -46,7 +47,7 @@ class PhoneBooks(Listing, frozen=True):
 
     def cells(self, row: PhoneBookRow, *, plain: bool) -> tuple[RenderableType, ...]:
         """One phone book."""
-        return safe(row.name), f"join {safe(row.addresses[0])}"
+        return Text(safe(row.name)), f"join {safe(row.addresses[0])}"
 
     def empty(self) -> str:
         """None is announced."""
@@ -74,7 +75,7 @@ def join(app: "UserConsole", arguments: argparse.Namespace) -> Said | None:
         here = f"{safe(server)} is the phone book from now on; `signup NAME` or `login NAME` there."
         return Said(f"{hosted.invitation}\n{here}" if hosted is not None else here)
     if hosted is not None:
-        app.poutput(hosted.invitation)
+        app.poutput(Text(hosted.invitation))
     name = app.ask("Your name there: ").strip()
     if not name:
         raise CommandError("That needs a name; `join` asks again.", code="no-name")
@@ -93,7 +94,7 @@ def _choose(app: "UserConsole") -> str:
     try:
         found = find_phone_books(app.settings.discover)
     except DiscoveryFailed as error:
-        app.poutput(safe(str(error)))
+        app.poutput(Text(safe(str(error))))
         found = []
     _show(app, found)
     default = "1" if found else HOST_ANSWER
@@ -109,7 +110,7 @@ def _choose(app: "UserConsole") -> str:
 
 def _show(app: "UserConsole", found: list[FoundPhoneBook]) -> None:
     for number, book in enumerate(found, start=1):
-        app.poutput(f"  {number}  {safe(book.name)} ({safe(book.addresses[0])})")
+        app.poutput(Text(f"  {number}  {safe(book.name)} ({safe(book.addresses[0])})"))
     if not found:
         app.poutput("  None is announced here.")
     app.poutput(f"  {HOST_ANSWER}  host one yourself, in this shell")

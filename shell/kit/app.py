@@ -71,6 +71,8 @@ class ConsoleApp(cmd2.Cmd):
         self.exit = ExitCode.DONE
         """How the last command ended."""
         terminal.take_any_text(stdout or sys.stdout)
+        self.quiet = False
+        """Whether outcomes are not shown; errors are."""
         self.answers: Callable[[str, bool], str | None] | None = None
         """Where a transcript answers questions; None for a person."""
         self.recorder: Recorder | None = None
@@ -149,6 +151,8 @@ class ConsoleApp(cmd2.Cmd):
     def show(self, outcome: Outcome) -> None:
         """Prints what a command found or did."""
         self.exit = outcome.exit_code
+        if self.quiet:
+            return
         if self.json_output:
             for record in outcome.records():
                 self.stdout.write(self._json_line(record))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shell.datafolder import DataFolder, Joined
 from tests.e2e.world import PASSWORD, Server, Terminal, parley
 
 SETTINGS = '[shell]\ndiscover = "{}"\n[server]\nargon2_memory_kib = 8192\n'
@@ -107,3 +108,27 @@ def until_announced(server: Server) -> None:
         if "event=announced" in line:
             return
     raise AssertionError("the server ended")
+
+
+def test_what_runs_at_start_says_nothing_and_is_taken_as_written(server: Server, tmp_path: Path) -> None:
+    settings = tmp_path / "start.toml"
+    settings.write_text('[shell]\nstart = ["group lab1 bob carol", "msg bob I am up"]\n')
+    alice = "--server", server.address, "--data", str(tmp_path / "alice")
+    parley("--server", server.address, "--data", str(tmp_path / "bob"), "-c", "signup bob")
+    parley(*alice, "-c", "signup alice")
+    first = "--user", "alice", "--settings", str(settings)
+    told = parley(*alice, *first, "-c", "history bob", "-c", "group")
+    assert told.stdout.splitlines()[0].endswith("alice to bob: I am up  (queued)")
+    assert "lab1    bob, carol" in told.stdout
+
+
+def test_whoever_joined_last_is_not_needed_for_everything(server: Server, tmp_path: Path) -> None:
+    data = "--data", str(tmp_path / "alice")
+    folder = DataFolder(tmp_path / "alice")
+    parley(*data, "--server", server.address, "-c", "signup alice")
+    folder.join(Joined(server.address, "alice"))
+    assert "name" in parley(*data, "-c", "list").stdout
+    listed = parley(*data, "-c", "group", password=None)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    refused = parley(*data, "-c", "list", password=None)
+    assert "not logged in" in refused.stderr
