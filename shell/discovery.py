@@ -75,7 +75,7 @@ def find_phone_books(where: str = ALL) -> list[FoundPhoneBook]:
     Takes `PATIENCE` seconds at most. Raises `DiscoveryFailed`.
     """
     if where == OFF:
-        return []
+        raise DiscoveryFailed('Your settings say not to look for phone books (discover = "off").')
     from zeroconf import Error, ServiceBrowser, Zeroconf
 
     try:

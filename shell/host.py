@@ -7,6 +7,7 @@ sockets, with a data folder of its own that is gone afterwards.
 import io
 import tempfile
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 
 import msgspec
@@ -55,7 +56,8 @@ class HostedPhoneBook:
     def invitation(self) -> str:
         """What to tell others."""
         address = show_address(*self._book.address)
-        found = "On this network others type: parley\nFrom elsewhere" if self._announcer else "Others type"
+        near = "machine" if ip_address(self._book.address[0]).is_loopback else "network"
+        found = f"On this {near} others type: parley\nFrom elsewhere" if self._announcer else "Others type"
         return (
             f"You host a phone book, as long as this shell runs.\n{found}: parley --server {address}\n"
             f"The fingerprint of its key: {self._book.fingerprint}"

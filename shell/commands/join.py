@@ -91,11 +91,14 @@ def _choose(app: "UserConsole") -> str:
     if not app.asks:
         raise CommandError("Say which: `join HOST[:PORT]`.", code="usage", exit_code=ExitCode.USAGE)
     app.poutput("Looking for phone books on this network ...")
+    found: list[FoundPhoneBook] = []
     try:
         found = find_phone_books(app.settings.discover)
     except DiscoveryFailed as error:
-        app.poutput(Text(safe(str(error))))
-        found = []
+        app.poutput(Text(f"  {safe(str(error))}"))
+    else:
+        if not found:
+            app.poutput("  None is announced here.")
     _show(app, found)
     default = "1" if found else HOST_ANSWER
     answer = app.ask(f"Which? A number, {HOST_ANSWER}, or an address [{default}] ").strip() or default
@@ -111,8 +114,6 @@ def _choose(app: "UserConsole") -> str:
 def _show(app: "UserConsole", found: list[FoundPhoneBook]) -> None:
     for number, book in enumerate(found, start=1):
         app.poutput(Text(f"  {number}  {safe(book.name)} ({safe(book.addresses[0])})"))
-    if not found:
-        app.poutput("  None is announced here.")
     app.poutput(f"  {HOST_ANSWER}  host one yourself, in this shell")
 
 

@@ -67,7 +67,7 @@ def test_one_hosts_and_another_joins(tmp_path: Path, settings: Path) -> None:
         address = alice.see(r"parley --server (127\.0\.0\.1:\d+)$")[1]
         make_account(alice, "alice")
         with first_shell(tmp_path, settings, "bob") as bob:
-            bob.see("None is announced here")
+            bob.see("Your settings say not to look")
             bob.see(r"Which\? .* ?$")
             bob.enter(address)
             make_account(bob, "bob")

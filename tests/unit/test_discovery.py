@@ -21,7 +21,8 @@ def test_the_first_address_that_answers_is_taken() -> None:
 
 
 def test_nothing_is_asked_where_looking_is_off() -> None:
-    assert find_phone_books("off") == []
+    with pytest.raises(DiscoveryFailed, match="not to look for phone books"):
+        find_phone_books("off")
 
 
 @pytest.mark.parametrize("where", ["everywhere", "", "192.0.2.255.1"])
