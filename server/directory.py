@@ -1,7 +1,7 @@
 """The rules of the phone book: sessions, presence, who sees whom, introductions. Nothing here reads a clock,
 a socket or a disk: accounts and the time come in, answers and effects go out.
 
-One function, `status_for`, decides what somebody looks like to somebody; list, whois, watch, pushes and
+One function, `_seen`, decides what somebody looks like to somebody; list, whois, watch, pushes and
 introductions all ask it. Whoever is not visible is answered from the stored account alone, so that `hidden`
 and `offline` cannot differ.
 """
@@ -47,6 +47,7 @@ class Session:
 
     id: SessionId
     account: Account
+    """Changes by `becomes` only."""
     address: str
     """Where the connection comes from, an IP address."""
     since: float
@@ -58,6 +59,16 @@ class Session:
     introduced: set[NameKey] = field(default_factory=set)
     fresh: dict[NameKey, float] = field(default_factory=dict)
     """Whose introduction is still good for a call, and until when."""
+    public: Status = field(init=False)
+    """What everybody sees but those whom the account allows to see more."""
+
+    def __post_init__(self) -> None:
+        self.becomes(self.account)
+
+    def becomes(self, account: Account) -> None:
+        """The account was written anew."""
+        self.account = account
+        self.public = _PUBLIC.get(account.visibility, Status.OFFLINE)
 
 
 def _no_relay(one: NameKey, other: NameKey) -> tuple[bytes, bytes]:
@@ -99,22 +110,16 @@ class Directory:
         return self._by_key.get(key)
 
     def status_for(self, asker: NameKey, key: NameKey) -> Status:
-        """What somebody looks like to somebody. This is the only place that decides it."""
+        """What somebody looks like to somebody."""
         session = self._by_key.get(key)
-        if session is None:
-            return Status.OFFLINE
-        account = session.account
-        if account.visibility is Visibility.CONTACTS and asker == key:
-            return Status.ONLINE
-        if account.visibility not in _PUBLIC:
-            return Status.ONLINE if asker in account.allowed else Status.OFFLINE
-        return _PUBLIC[account.visibility]
+        return Status.OFFLINE if session is None else self._seen(session, asker)
 
     def visible(self, asker: NameKey, key: NameKey) -> Account | None:
         """The account of somebody whom the asker sees; None means: ask the store, as for somebody offline."""
         session = self._by_key.get(key)
-        visible = session is not None and self.status_for(asker, key) is not Status.OFFLINE
-        return session.account if session is not None and visible else None
+        if session is None or self._seen(session, asker) is Status.OFFLINE:
+            return None
+        return session.account
 
     def person(self, asker: NameKey, account: Account) -> Person:
         """One line of `list`."""
@@ -128,19 +133,29 @@ class Directory:
             if self.status_for(asker, key) is status:
                 yield self.person(asker, self._by_key[key].account)
 
-    def profile(self, asker: Session, account: Account) -> Profile:
-        """What `whois` tells; the account must come from the store unless `visible` gave it."""
-        status = self.status_for(asker.account.key, account.key)
-        session = self._by_key.get(account.key) if status is not Status.OFFLINE else None
-        known = self.open_addresses or account.key in asker.introduced or account.key == asker.account.key
-        endpoints = session.endpoints if session else ()
+    def whois(self, asker: Session, key: NameKey) -> Profile | None:
+        """What `whois` tells of somebody whom the asker sees; None means: ask the store, then `profile`."""
+        session = self._by_key.get(key)
+        if session is None:
+            return None
+        status = self._seen(session, asker.account.key)
+        if status is Status.OFFLINE:
+            return None
+        account, endpoints = session.account, session.endpoints if self._knows(asker, key) else None
         return Profile(
+            account.name, status, session.status_since, account.created, account.fingerprint, endpoints
+        )
+
+    def profile(self, asker: Session, account: Account) -> Profile:
+        """What `whois` tells of an account that came from the store."""
+        # Whoever came while the store was asked is answered for as they are now.
+        return self.whois(asker, account.key) or Profile(
             account.name,
-            status,
-            session.status_since if session else account.last_seen,
+            Status.OFFLINE,
+            account.last_seen,
             account.created,
             account.fingerprint,
-            endpoints if known else None,
+            () if self._knows(asker, account.key) else None,
         )
 
     # --- sessions ---------------------------------------------------------------------------------------
@@ -202,14 +217,14 @@ class Directory:
         """An account was written with other fields that nobody sees, such as its password."""
         session = self._by_key.get(account.key)
         if session is not None:
-            session.account = account
+            session.becomes(account)
 
     def set_visibility(self, session: Session, account: Account, now: float) -> list[Effect]:
         """The account was written with another visibility."""
         before = session.account.visibility
 
         def change() -> None:
-            session.account = account
+            session.becomes(account)
             if account.visibility is not before:
                 session.status_since = now
 
@@ -281,6 +296,20 @@ class Directory:
         return [HandOverKnocks(callee.id, account.key, account.created)] if callee is not None else []
 
     # --- inside -----------------------------------------------------------------------------------------
+
+    def _seen(self, session: Session, asker: NameKey) -> Status:
+        """What somebody who is logged in looks like to somebody. This is the only place that decides it."""
+        if session.public is not Status.OFFLINE:
+            return session.public
+        account = session.account
+        if asker in account.allowed:
+            return Status.ONLINE
+        itself = asker == account.key and account.visibility is Visibility.CONTACTS
+        return Status.ONLINE if itself else Status.OFFLINE
+
+    def _knows(self, asker: Session, key: NameKey) -> bool:
+        """Whether the asker is told where somebody can be reached."""
+        return self.open_addresses or key in asker.introduced or key == asker.account.key
 
     def _changing(self, key: NameKey, change: Callable[[], None]) -> list[Effect]:
         """Pushes to the watchers of somebody for whom the change makes a difference, and to no others."""

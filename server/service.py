@@ -84,23 +84,14 @@ class Service:
         """The reply to a request, or a coroutine of it. Raises `Refused`, as the coroutine may."""
         self.requests += 1
         self._spend_credit(client)
-        if not client.greeted and not isinstance(request, messages.Hello):
-            raise Refused(ErrorCode.HELLO_FIRST, "The first request of a connection is hello.")
-        match request:
-            case messages.Hello():
-                return self._hello(client, request)
-            case messages.Ping():
-                return messages.Done()
-            case messages.Signup():
-                return self._signup(client, request)
-            case messages.Login():
-                return self._login(client, request)
-            case messages.Resume():
-                return self._resume(client, request)
-        session = self._session(client)
-        match request:
+        session = self._directory.session(client.session_id) if client.session_id is not None else None
+        if session is None:
+            return self._before_login(client, request)
+        match request:  # the most frequent first
             case messages.Whois():
                 return self._whois(session, request)
+            case messages.Ping():
+                return messages.Done()
             case messages.ListPeople():
                 return self._list(session, request)
             case messages.Introduce():
@@ -121,10 +112,31 @@ class Service:
                 return self._passwd(client, session, request)
             case messages.Logout():
                 return self._logout(client, session)
+            case messages.Hello():
+                return self._hello(client, request)
+            case messages.Signup() | messages.Login() | messages.Resume():
+                raise Refused(ErrorCode.ALREADY_LOGGED_IN, "This connection is logged in; log out first.")
             case _:
                 raise Refused(ErrorCode.METHOD_NOT_FOUND, "There is no such request.")
 
     # --- before login -----------------------------------------------------------------------------------
+
+    def _before_login(self, client: Client, request: Message) -> Answer:
+        if not client.greeted and not isinstance(request, messages.Hello):
+            raise Refused(ErrorCode.HELLO_FIRST, "The first request of a connection is hello.")
+        match request:
+            case messages.Hello():
+                return self._hello(client, request)
+            case messages.Ping():
+                return messages.Done()
+            case messages.Signup():
+                return self._signup(client, request)
+            case messages.Login():
+                return self._login(client, request)
+            case messages.Resume():
+                return self._resume(client, request)
+            case _:
+                raise Refused(ErrorCode.LOGIN_REQUIRED, "Log in first.")
 
     def _hello(self, client: Client, request: messages.Hello) -> Message:
         if request.major != wire.PROTOCOL_MAJOR:
@@ -144,7 +156,6 @@ class Service:
         )
 
     async def _signup(self, client: Client, request: messages.Signup) -> Message:
-        self._refuse_second_login(client)
         if not self.registration_open:
             raise Refused(
                 ErrorCode.REGISTRATION_CLOSED, "This phone book takes no sign-ups; ask its operator."
@@ -173,7 +184,6 @@ class Service:
         return await self._begin(client, account, request.endpoints)
 
     async def _login(self, client: Client, request: messages.Login) -> Message:
-        self._refuse_second_login(client)
         key_fingerprint = _fingerprint(request.certificate)
         attempt = self._attempt(client, name_key(request.name))
         account = await self._accounts.find(name_key(request.name))
@@ -189,7 +199,6 @@ class Service:
         return await self._begin(client, account, request.endpoints, **changes)
 
     async def _resume(self, client: Client, request: messages.Resume) -> Message:
-        self._refuse_second_login(client)
         claim = self._mint.check(request.token, time())
         account = await self._accounts.get(AccountId(claim.account_id)) if claim else None
         if claim is None or account is None or account.epoch != claim.epoch:
@@ -220,9 +229,9 @@ class Service:
     # --- after login ------------------------------------------------------------------------------------
 
     def _whois(self, session: Session, request: messages.Whois) -> Answer:
-        visible = self._directory.visible(session.account.key, name_key(request.name))
-        if visible is not None:
-            return self._directory.profile(session, visible)
+        profile = self._directory.whois(session, name_key(request.name))
+        if profile is not None:
+            return profile
 
         async def stored() -> Message:
             return self._directory.profile(session, await self._stored(request.name))
@@ -328,16 +337,6 @@ class Service:
     async def _own(self, session: Session) -> Account:
         """The account as it is stored now: other changes of it may have come between."""
         return await self._accounts.get(session.account.id) or session.account
-
-    def _session(self, client: Client) -> Session:
-        session = self._directory.session(client.session_id) if client.session_id else None
-        if session is None:
-            raise Refused(ErrorCode.LOGIN_REQUIRED, "Log in first.")
-        return session
-
-    def _refuse_second_login(self, client: Client) -> None:
-        if client.session_id is not None and self._directory.session(client.session_id) is not None:
-            raise Refused(ErrorCode.ALREADY_LOGGED_IN, "This connection is logged in; log out first.")
 
     def _attempt(self, client: Client, key: NameKey) -> LoginAttempt:
         """Before a password is looked at: this attempt, or the wait that earlier ones cost."""

@@ -34,7 +34,11 @@ class LineSplitter:
         if self._rest:
             lines[0] = self._rest + lines[0]
         self._rest = lines.pop()
-        if len(self._rest) > self._limit or any(len(line) > self._limit for line in lines):
+        # Most reads are shorter than any line may be; only what was left makes the first line longer.
+        longest = len(lines[0]) if lines else len(self._rest)
+        if max(longest, len(data)) > self._limit and (
+            len(self._rest) > self._limit or any(len(line) > self._limit for line in lines)
+        ):
             raise FrameTooLong(f"A line may have {self._limit} bytes at most.")
         return lines
 

@@ -26,6 +26,8 @@ _WRITTEN_TOGETHER = (  # TS39 §5.2 "highly restrictive": scripts that one word 
 
 def name_key(name: str) -> NameKey:
     """The form under which a name is found; never raises, since an impossible name is just not found."""
+    if name.isascii():  # where all of the below comes to this
+        return NameKey(name[:MAX_NAME].lower())
     return NameKey(unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name[:MAX_NAME]).casefold()))
 
 

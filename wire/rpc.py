@@ -4,7 +4,7 @@ Only what Parley needs: no batches (§6), no calls from the phone book to a shel
 shell (they could not be refused).
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union, cast
 
 import msgspec
 from msgspec import Meta
@@ -61,6 +61,22 @@ class _OutPush(msgspec.Struct, frozen=True):
     jsonrpc: str = "2.0"
 
 
+class _WholeRequest(msgspec.Struct, frozen=True, tag_field="method"):
+    """The base of one type for each method, which decode a request in one step."""
+
+    jsonrpc: Literal["2.0"]
+    id: RequestId
+
+
+def _request_of(method: str, request: type[Message]) -> type[_WholeRequest]:
+    needed = any(field.required for field in msgspec.structs.fields(request))
+    params: tuple[str, type] | tuple[str, type, Any] = ("params", request)
+    if not needed:
+        params = ("params", request, msgspec.field(default_factory=request))
+    made = msgspec.defstruct(request.__name__, [params], bases=(_WholeRequest,), tag=method, frozen=True)
+    return cast(type[_WholeRequest], made)
+
+
 class BadRequest(Refused):
     """A line that is no request; `id` is that of the request where one could be read."""
 
@@ -79,6 +95,9 @@ class Reply(msgspec.Struct, frozen=True):
 
 _encoder = msgspec.json.Encoder()
 _requests = msgspec.json.Decoder(_Request)
+_whole_requests = msgspec.json.Decoder(
+    Union[tuple(_request_of(method, request) for method, (request, _) in METHODS.items())]  # noqa: UP007
+)
 _incoming = msgspec.json.Decoder(_Incoming)
 _ids = msgspec.json.Decoder(_Id)
 _params = {method: msgspec.json.Decoder(request) for method, (request, _) in METHODS.items()}
@@ -108,6 +127,15 @@ def encode_push(push: Message) -> bytes:
 
 def decode_request(line: bytes) -> tuple[RequestId, Message]:
     """What a shell asks. Raises `BadRequest` with the code that JSON-RPC 2.0 §5.1 gives each fault."""
+    try:
+        whole = _whole_requests.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return _decode_in_steps(line)
+    return whole.id, whole.params
+
+
+def _decode_in_steps(line: bytes) -> tuple[RequestId, Message]:
+    """Finds out what exactly is wrong with a request that is not right as a whole."""
     try:
         request = _requests.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
