@@ -20,6 +20,7 @@ from server.admission import Admission, Admit, Deny, Displace, Why
 from server.connection import END_PATIENCE, Connection
 from server.settings import ServerSettings
 from server.throttles import Prefix, prefix_of
+from server.tls import TlsConnection
 from wire.errors import ErrorCode, Refused
 from wire.rpc import encode_error
 
@@ -187,17 +188,17 @@ class Acceptor:
         task = asyncio.current_task()
         if task is not None:
             self._handshakes[protocol] = task
+        secured = TlsConnection(self.tls, protocol) if self.tls is not None else None
         try:
             accepted.setblocking(False)
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await self._loop.connect_accepted_socket(
-                lambda: protocol,
-                accepted,
-                ssl=self.tls,
-                ssl_handshake_timeout=self._handshake_seconds if self.tls else None,
-                ssl_shutdown_timeout=END_PATIENCE if self.tls else None,
-            )
+            async with asyncio.timeout(self._handshake_seconds):
+                await self._loop.connect_accepted_socket(lambda: secured or protocol, accepted)
+                if secured is not None:
+                    await secured.shaken()
         except (OSError, asyncio.CancelledError):  # a timeout and a TLS alert are OSErrors; only we cancel it
+            if secured is not None and not secured.is_closing():  # else it is on its way out, with an alert
+                secured.abort()
             accepted.close()
             if isinstance(protocol, Connection):
                 protocol.abort()  # the handshake may have been done at the moment of the cancellation

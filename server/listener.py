@@ -74,6 +74,7 @@ def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
     """TLS 1.3 with this certificate. Raises `SettingsError` where the files do not fit."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0  # shells come back by tokens of their own; tickets cost a tenth of a handshake
     try:
         context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
