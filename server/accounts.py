@@ -1,14 +1,12 @@
-"""The accounts on disk: SQLite in WAL mode, `synchronous=FULL`, one thread, one commit a change.
+"""The accounts on disk: SQLite in WAL mode, `synchronous=FULL`; one thread writes, one reads.
 
 What a method confirms survives kill -9 and power loss. The store sits behind `AccountStore`, so that another
 database can take its place.
 """
 
-import asyncio
 import sqlite3
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NewType, Protocol, TypeVar
 
@@ -16,6 +14,7 @@ import msgspec
 
 from server.database import open_database
 from server.errors import DataFolderError, NameInUse
+from server.lane import Lane, Work
 from wire.errors import ErrorCode, Refused
 from wire.messages import Visibility
 from wire.names import NameKey, skeleton
@@ -23,7 +22,7 @@ from wire.names import NameKey, skeleton
 T = TypeVar("T")
 AccountId = NewType("AccountId", int)
 
-CACHED = 50_000  # accounts kept in memory; about 1 KiB each
+SCAN = 10_000  # keys that one turn compares with a pattern; 2 ms
 
 STEPS = (
     """
@@ -35,6 +34,9 @@ CREATE TABLE accounts (
 )
 """The schema as `server.database` builds it: a step is never changed once it was released, only followed."""
 _COLUMNS = "id, key, name, password_hash, created, fingerprint, visibility, allowed, last_seen, epoch"
+_INSERT = f"INSERT INTO accounts ({_COLUMNS[4:]}, skeleton) VALUES ({'?, ' * 9}?)"
+_BY_KEY = f"SELECT {_COLUMNS} FROM accounts WHERE key = ?"
+_BY_ID = f"SELECT {_COLUMNS} FROM accounts WHERE id = ?"
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -67,6 +69,10 @@ class AccountStore(Protocol):
         """The account of a name."""
         ...
 
+    async def find_all(self, keys: Sequence[NameKey]) -> list[Account]:
+        """The accounts of names; those without one are left out."""
+        ...
+
     async def get(self, account_id: AccountId) -> Account | None:
         """The account of an id."""
         ...
@@ -89,124 +95,115 @@ class AccountStore(Protocol):
 
 
 class SqliteAccounts:
-    """The embedded store."""
+    """The embedded store.
+
+    Nothing is kept in memory but what SQLite and the system keep: an account that was asked about before
+    must not be answered for sooner than one that was not, or the time would tell who is hidden.
+    """
 
     def __init__(self, path: Path) -> None:
         """Raises `DataFolderError`."""
-        self._thread = ThreadPoolExecutor(1, "accounts")
-        self._cache: OrderedDict[NameKey, Account] = OrderedDict()
         try:
-            self._connection = self._thread.submit(open_database, path, STEPS).result()
+            self._changes = Lane("accounts", lambda: open_database(path, STEPS), changes=True)
+            self._reads = Lane("accounts-reads", lambda: _connect(path), changes=False)
         except sqlite3.Error as error:
-            self._thread.shutdown()
             raise DataFolderError(f"The accounts in {path} cannot be opened: {error}.") from None
 
     def close(self) -> None:
-        """Ends the thread after what was begun."""
-        self._thread.submit(self._connection.close)
-        self._thread.shutdown()
+        """Ends the threads after what was begun."""
+        self._reads.close()
+        self._changes.close()
 
     async def create(self, account: Account) -> Account:
         """See `AccountStore`."""
+        values = (*_row(account), skeleton(account.name))
 
-        def insert() -> int:
-            alike = skeleton(account.name)
-            with self._connection:
-                cursor = self._connection.execute(
-                    f"INSERT INTO accounts ({_COLUMNS[4:]}, skeleton) VALUES ({'?, ' * 9}?)",
-                    (*_row(account), alike),
-                )
-            return int(cursor.lastrowid or 0)
+        def insert(connection: sqlite3.Connection) -> int:
+            return int(connection.execute(_INSERT, values).lastrowid or 0)
 
         try:
-            account_id = await self._run(insert)
+            account_id = await self._run(self._changes, insert)
         except sqlite3.IntegrityError:
             raise NameInUse(account.name) from None
-        return self._remember(msgspec.structs.replace(account, id=AccountId(account_id)))
+        return msgspec.structs.replace(account, id=AccountId(account_id))
 
     async def find(self, key: NameKey) -> Account | None:
         """See `AccountStore`."""
-        cached = self._cache.get(key)
-        if cached is not None:
-            self._cache.move_to_end(key)
-            return cached
-        found = await self._run(lambda: self._one("key = ?", key))
-        return self._remember(found) if found else None
+        return await self._run(self._reads, lambda connection: _one(connection, _BY_KEY, key))
+
+    async def find_all(self, keys: Sequence[NameKey]) -> list[Account]:
+        """See `AccountStore`."""
+
+        def read(connection: sqlite3.Connection) -> list[Account]:
+            found = (_one(connection, _BY_KEY, key) for key in keys)
+            return [account for account in found if account is not None]
+
+        return await self._run(self._reads, read)
 
     async def get(self, account_id: AccountId) -> Account | None:
         """See `AccountStore`."""
-        return await self._run(lambda: self._one("id = ?", account_id))
+        return await self._run(self._reads, lambda connection: _one(connection, _BY_ID, account_id))
 
     async def page(self, after: NameKey, pattern: str, limit: int) -> list[Account]:
         """See `AccountStore`."""
-        glob = "*" in pattern or "?" in pattern
-        low = max(after, "" if glob else pattern)
-        # A beginning is a range of keys, which the index answers at once; a pattern looks at every key.
-        condition, bound = (
-            ("key GLOB ?", pattern.replace("[", "[[]")) if glob else ("key < ?", pattern + "\U0010ffff")
-        )
-        strictly = ">" if low == after else ">="
-        rows = await self._run(
-            lambda: self._connection.execute(
-                f"SELECT {_COLUMNS} FROM accounts WHERE key {strictly} ? AND {condition}"
-                " ORDER BY key LIMIT ?",
-                (low, bound, limit),
-            ).fetchall()
-        )
-        return [_account(row) for row in rows]
+        wild = "*" in pattern or "?" in pattern
+        # A beginning is a range of keys, which the index answers at once.
+        beginning = pattern.partition("*")[0].partition("?")[0]
+        reach = f"{beginning}\U0010ffff"
+        low = max(after, beginning)
+        inclusive = low != after
+        if not wild:
+            return await self._run(
+                self._reads, lambda connection: _range(connection, low, inclusive, reach, limit)
+            )
+        # A pattern looks at every key of the range: so many at a time that others get their turn in between.
+        found: list[Account] = []
+        glob = pattern.replace("[", "[[]")
+        while True:
+            scan = partial(
+                _scan, low=low, inclusive=inclusive, reach=reach, glob=glob, limit=limit - len(found)
+            )
+            matching, looked_at = await self._run(self._reads, scan)
+            found += matching
+            if looked_at is None or len(found) >= limit:
+                return found
+            low, inclusive = looked_at, False
 
     async def update(self, account_id: AccountId, *, new_epoch: bool = False, **changes: Any) -> Account:
         """See `AccountStore`."""
         assignments = [f"{column} = ?" for column in changes] + ["epoch = epoch + 1"] * new_epoch
+        statement = f"UPDATE accounts SET {', '.join(assignments)} WHERE id = ? RETURNING {_COLUMNS}"
         values = [_column(value) for value in changes.values()]
 
-        def write() -> tuple[Any, ...]:
-            with self._connection:
-                # Read in the same transaction, so that the cache never undoes another change.
-                rows: list[tuple[Any, ...]] = self._connection.execute(
-                    f"UPDATE accounts SET {', '.join(assignments)} WHERE id = ? RETURNING {_COLUMNS}",
-                    (*values, account_id),
-                ).fetchall()
+        def write(connection: sqlite3.Connection) -> tuple[Any, ...]:
+            rows: list[tuple[Any, ...]] = connection.execute(statement, (*values, account_id)).fetchall()
             return rows[0]
 
-        return self._remember(_account(await self._run(write)))
+        return _account(await self._run(self._changes, write))
 
     async def count(self) -> int:
         """See `AccountStore`."""
         return await self._run(
-            lambda: int(self._connection.execute("SELECT count(*) FROM accounts").fetchone()[0])
+            self._reads,
+            lambda connection: int(connection.execute("SELECT count(*) FROM accounts").fetchone()[0]),
         )
 
     async def add(self, accounts: list[Account]) -> None:
         """See `AccountStore`."""
 
-        def insert() -> None:
+        def insert(connection: sqlite3.Connection) -> None:
             columns = f"{_COLUMNS}, skeleton"
             rows = [(account.id, *_row(account), skeleton(account.name)) for account in accounts]
-            with self._connection:
-                self._connection.executemany(f"INSERT INTO accounts ({columns}) VALUES ({'?, ' * 10}?)", rows)
+            connection.executemany(f"INSERT INTO accounts ({columns}) VALUES ({'?, ' * 10}?)", rows)
 
         try:
-            await self._run(insert)
+            await self._run(self._changes, insert)
         except sqlite3.IntegrityError as error:
             raise NameInUse(str(error)) from None
 
-    def _one(self, condition: str, value: object) -> Account | None:
-        row = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM accounts WHERE {condition}", (value,)
-        ).fetchone()
-        return _account(row) if row else None
-
-    def _remember(self, account: Account) -> Account:
-        self._cache[account.key] = account
-        self._cache.move_to_end(account.key)
-        if len(self._cache) > CACHED:
-            self._cache.popitem(last=False)
-        return account
-
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, lane: Lane, work: Work[T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await lane.run(work)
         except sqlite3.IntegrityError:
             raise
         except sqlite3.Error as error:
@@ -224,6 +221,40 @@ def read_all(path: Path) -> Iterator[Account]:
             yield _account(row)
     finally:
         connection.close()
+
+
+def _one(connection: sqlite3.Connection, statement: str, value: object) -> Account | None:
+    row = connection.execute(statement, (value,)).fetchone()
+    return _account(row) if row else None
+
+
+def _range(
+    connection: sqlite3.Connection, low: str, inclusive: bool, reach: str, limit: int
+) -> list[Account]:
+    compared = ">=" if inclusive else ">"
+    statement = f"SELECT {_COLUMNS} FROM accounts WHERE key {compared} ? AND key < ? ORDER BY key LIMIT ?"
+    return [_account(row) for row in connection.execute(statement, (low, reach, limit)).fetchall()]
+
+
+def _scan(
+    connection: sqlite3.Connection, *, low: str, inclusive: bool, reach: str, glob: str, limit: int
+) -> tuple[list[Account], NameKey | None]:
+    """The first accounts that match, and the last key that was looked at where keys are left to look at."""
+    compared = ">=" if inclusive else ">"
+    last = connection.execute(
+        f"SELECT key FROM accounts WHERE key {compared} ? AND key < ? ORDER BY key LIMIT 1 OFFSET ?",
+        (low, reach, SCAN),
+    ).fetchone()
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM accounts WHERE key {compared} ? AND key < ? AND key <= ? AND key GLOB ?"
+        " ORDER BY key LIMIT ?",
+        (low, reach, last[0] if last else reach, glob, limit),
+    ).fetchall()
+    return [_account(row) for row in rows], last[0] if last else None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, check_same_thread=False)  # its lane closes it from another thread
 
 
 def _column(value: Any) -> Any:

@@ -281,8 +281,8 @@ class Service:
         return messages.Done()
 
     async def _watch(self, session: Session, request: messages.Watch) -> Message:
-        found = [await self._accounts.find(name_key(name)) for name in request.names]
-        people = self._directory.watch(session, [account for account in found if account is not None])
+        found = await self._accounts.find_all([name_key(name) for name in request.names])
+        people = self._directory.watch(session, found)
         return messages.Statuses(tuple(people))
 
     async def _set_visibility(self, session: Session, request: messages.SetVisibility) -> Message:

@@ -15,7 +15,17 @@ from rich.table import Table
 
 from tests.bench.figures import Bench, Figure
 
-BENCHES = ("lookups", "startup", "garbage", "line")
+BENCHES = (
+    "lookups",
+    "memory",
+    "logins",
+    "fanout",
+    "size",
+    "storm",
+    "startup",
+    "garbage",
+    "line",
+)
 """Modules of this package, in the order they run; each is a `Bench`."""
 
 

@@ -406,6 +406,14 @@ static void ask(unsigned in_flight, double seconds) {
     finish_run(began, busy);
 }
 
+/* Sleeps until something arrives or the time has come: others may need this core. */
+static void wait_until(uint64_t due) {
+    struct pollfd waits = {.fd = epoll_fd, .events = POLLIN};
+    uint64_t now = now_ns(), left = due > now ? due - now : 0;
+    struct timespec patience = {.tv_sec = (time_t)(left / SECOND_NS), .tv_nsec = (long)(left % SECOND_NS)};
+    ppoll(&waits, 1, &patience, NULL);
+}
+
 static void pace(double rate, double seconds) {
     uint64_t began = now_ns(), until = began + (uint64_t)(seconds * 1e9), due = began;
     uint64_t gap = (uint64_t)(1e9 / rate);
@@ -421,6 +429,7 @@ static void pace(double rate, double seconds) {
             send_request(c, &requests[(size_t)random() % request_count], due);
             flush_out(c);
         }
+        wait_until(due);
         turn(0);
     }
     finish_run(began, busy);

@@ -1,4 +1,4 @@
-"""How long the programs take to start, and what a phone book of a million accounts takes to listen."""
+"""How long the programs take to start."""
 
 import subprocess
 import sys
@@ -7,14 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench.book import Book, Town
 from tests.bench.figures import Figure, median
-from tests.bench.processes import MIB
 from tests.e2e.world import environment, shell
 
 TITLE = "Start-up"
-ACCOUNTS = 1_000_000
-VERSION_SECONDS, LISTENING_SECONDS, LISTENING_MIB = 0.15, 1.5, 150  # to reach
+VERSION_SECONDS = 0.15  # to reach
 PROMPT_RATIO = 1.4  # to reach, against the bare `import cmd2`
 
 
@@ -40,7 +37,7 @@ def run(quick: bool) -> list[Figure]:
         )
         version = found["parley --version"]
         found["parley --version"] = Figure(version.what, version.value, "s", goal=VERSION_SECONDS)
-        return [*found.values(), *_listening(folder / "book", 100_000 if quick else ACCOUNTS)]
+        return list(found.values())
 
 
 def _ended(*arguments: str) -> float:
@@ -54,18 +51,3 @@ def _prompt(folder: Path) -> float:
     with shell("127.0.0.1:1", folder) as terminal:
         terminal.see("^parley> ?$")
         return time.monotonic() - began
-
-
-def _listening(folder: Path, accounts: int) -> list[Figure]:
-    town = Town(folder, accounts)
-    starts: list[float] = []
-    for _ in range(3):
-        with Book(town) as book:
-            starts.append(book.started_in)
-            memory = book.memory() / MIB
-    size = (folder / "accounts.db").stat().st_size / MIB
-    what = f"parley-server, {accounts:,} accounts ({size:.0f} MiB on disk)"
-    return [
-        Figure(f"{what}: listens after", median(starts), "s", goal=LISTENING_SECONDS),
-        Figure(f"{what}: memory before sessions", memory, "MiB", goal=LISTENING_MIB),
-    ]
