@@ -80,13 +80,13 @@ class Connection(asyncio.Protocol):
         """Whether nothing can be sent any more."""
         return self._transport is None or self._transport.is_closing()
 
-    def push(self, message: Message) -> None:
-        """Sends a notification."""
-        self._write(encode_push(message))
+    def send(self, line: bytes) -> None:
+        """Sends an encoded notification."""
+        self._write(line)
 
     def close(self, reason: CloseReason, text: str = "") -> None:
         """Says why, and ends the connection after what was written."""
-        self.push(Closing(reason, text))
+        self._write(encode_push(Closing(reason, text)))
         self._end()
 
     def refuse(self, error: Refused) -> None:

@@ -6,6 +6,7 @@ introductions all ask it. Whoever is not visible is answered from the stored acc
 and `offline` cannot differ.
 """
 
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -92,6 +93,8 @@ class Directory:
         """Whether every member sees where somebody can be reached."""
         self._sessions: dict[SessionId, Session] = {}
         self._by_key: dict[NameKey, Session] = {}
+        self._keys: list[NameKey] = []
+        """The same keys, sorted."""
         self._watchers: dict[NameKey, set[SessionId]] = {}
         self._numbers = count(1)
 
@@ -99,7 +102,7 @@ class Directory:
 
     def sessions(self) -> list[Session]:
         """Everybody who is logged in, by name."""
-        return [self._by_key[key] for key in sorted(self._by_key)]
+        return [self._by_key[key] for key in self._keys]
 
     def session(self, session_id: SessionId) -> Session | None:
         """One session."""
@@ -127,11 +130,19 @@ class Directory:
 
     def people_there(self, asker: NameKey, status: Status, pattern: str, after: NameKey) -> Iterable[Person]:
         """Everybody whom the asker sees with a status, by name; for any status but offline."""
-        literal = pattern.replace("[", "[[]")
-        glob = literal if "*" in pattern or "?" in pattern else literal + "*"
-        for key in sorted(key for key in self._by_key if key > after and fnmatchcase(key, glob)):
-            if self.status_for(asker, key) is status:
-                yield self.person(asker, self._by_key[key].account)
+        wild = "*" in pattern or "?" in pattern
+        beginning = pattern.partition("*")[0].partition("?")[0]
+        glob = pattern.replace("[", "[[]")
+        first = bisect_left(self._keys, beginning) if beginning > after else bisect_right(self._keys, after)
+        for number in range(first, len(self._keys)):
+            key = self._keys[number]
+            if not key.startswith(beginning):
+                return
+            if wild and not fnmatchcase(key, glob):
+                continue
+            session = self._by_key[key]
+            if self._seen(session, asker) is status:
+                yield Person(session.account.name, status)
 
     def whois(self, asker: Session, key: NameKey) -> Profile | None:
         """What `whois` tells of somebody whom the asker sees; None means: ask the store, then `profile`."""
@@ -176,6 +187,7 @@ class Directory:
             if old is not None:
                 self._drop(old)
             self._sessions[session.id] = self._by_key[account.key] = session
+            insort(self._keys, account.key)
 
         effects += self._changing(account.key, change)
         effects += [
@@ -205,7 +217,8 @@ class Directory:
 
     def notice(self, text: str) -> list[Effect]:
         """Words to everybody."""
-        return [Push(session_id, Notice(text)) for session_id in self._sessions]
+        notice = Notice(text)
+        return [Push(session_id, notice) for session_id in self._sessions]
 
     def close_all(self, reason: CloseReason, text: str) -> list[Effect]:
         """Tells everybody that the phone book stops."""
@@ -318,17 +331,22 @@ class Directory:
         session = self._by_key.get(key)
         change()
         session = self._by_key.get(key) or session
+        if session is None:
+            return []
         effects: list[Effect] = []
+        # Whoever sees the same is sent the same object, which is encoded once.
+        presence = {status: Presence(session.account.name, status) for status in Status}
         for watcher, status in zip(watchers, before, strict=True):
             now_seen = self.status_for(watcher.account.key, key)
-            if now_seen is not status and session is not None and watcher.id in self._sessions:
-                effects.append(Push(watcher.id, Presence(session.account.name, now_seen)))
+            if now_seen is not status and watcher.id in self._sessions:
+                effects.append(Push(watcher.id, presence[now_seen]))
         return effects
 
     def _drop(self, session: Session) -> None:
         del self._sessions[session.id]
         if self._by_key.get(session.account.key) is session:
             del self._by_key[session.account.key]
+            del self._keys[bisect_left(self._keys, session.account.key)]
         for key in session.watching:
             self._forget_watcher(key, session.id)
 

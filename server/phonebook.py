@@ -30,9 +30,10 @@ from server.tokens import TokenMint
 from server.udp import UdpPort
 from wire.certificates import Fingerprint, fingerprint
 from wire.errors import ErrorCode, Refused
-from wire.messages import CloseReason
+from wire.messages import CloseReason, Message
 from wire.names import NameKey, name_key
 from wire.relay import PASS_BYTES
+from wire.rpc import encode_push
 from wire.tickets import Ticket, sign_ticket
 
 log = logging.getLogger(__name__)
@@ -170,11 +171,14 @@ class PhoneBookServer:
 
     def perform(self, effects: list[Effect]) -> None:
         """Carries out what the directory decided."""
+        encoded: tuple[Message | None, bytes] = None, b""
         for effect in effects:
             match effect:
                 case Push(session, message):
+                    if message is not encoded[0]:  # many are told the same: a line is made once for all
+                        encoded = message, encode_push(message)
                     if session in self._bound:
-                        self._bound[session].push(message)
+                        self._bound[session].send(encoded[1])
                 case Close(session, reason, text):
                     connection = self._bound.pop(session, None)
                     if connection is not None:
