@@ -130,18 +130,22 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
 
     def _read(self) -> None:
         chunks: list[bytes] = []
+        goodbye = False
         # Asking whether there is more is cheaper than reading until OpenSSL raises.
         with contextlib.suppress(ssl.SSLWantReadError):
             while self._incoming.pending or self._tls.pending():
                 chunk = self._tls.read(RECORD)
-                if not chunk:  # the client's goodbye
-                    self.close()
+                if not chunk:
+                    goodbye = True
                     break
                 chunks.append(chunk)
         if self._outgoing.pending:  # an answer of TLS itself, such as to new keys
             self._flush()
         if chunks:
             self._upper.data_received(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        if goodbye and self._tcp is not None:  # the client hears no more, so nothing can be lost
+            self.close()
+            self._tcp.close()
 
     def _flush(self) -> None:
         if self._tcp is not None:

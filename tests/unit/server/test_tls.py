@@ -129,6 +129,30 @@ def test_last_words_are_read_though_the_client_goes_on_sending(book: Book, run: 
     run(work())
 
 
+def test_what_came_before_a_goodbye_is_answered(book: Book, run: Run) -> None:
+    async def work() -> None:
+        async with book.listening() as port:
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            client = client_context().wrap_bio(incoming, outgoing)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            while True:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    client.do_handshake()
+                    break
+                writer.write(outgoing.read())
+                incoming.write(await reader.read(65536))
+            client.write(b"and goodbye")
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.unwrap()
+            writer.write(outgoing.read())
+            await book.uppers[0].lost.wait()  # with nobody hanging up on it
+            incoming.write(await reader.read())
+            assert client.read(65536) == b"and goodbye"
+            writer.close()
+
+    run(work())
+
+
 def test_nothing_is_read_while_reading_is_paused(book: Book, run: Run) -> None:
     async def work() -> None:
         async with book.listening() as port:
