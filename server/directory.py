@@ -35,6 +35,8 @@ from wire.tickets import Ticket
 MAX_FRESH = 256  # people who are told when a session's endpoints change; the oldest goes
 MAX_INTRODUCED = 10_000  # people whose endpoints one session may have learned
 
+# Read once: to get at a member of an Enum by its name costs 0.1 us in Python 3.11, a tenth of a look-up.
+_OFFLINE, _CONTACTS = Status.OFFLINE, Visibility.CONTACTS
 _PUBLIC = {
     Visibility.ONLINE: Status.ONLINE,
     Visibility.AWAY: Status.AWAY,
@@ -120,7 +122,7 @@ class Directory:
     def visible(self, asker: NameKey, key: NameKey) -> Account | None:
         """The account of somebody whom the asker sees; None means: ask the store, as for somebody offline."""
         session = self._by_key.get(key)
-        if session is None or self._seen(session, asker) is Status.OFFLINE:
+        if session is None or self._seen(session, asker) is _OFFLINE:
             return None
         return session.account
 
@@ -150,7 +152,7 @@ class Directory:
         if session is None:
             return None
         status = self._seen(session, asker.account.key)
-        if status is Status.OFFLINE:
+        if status is _OFFLINE:
             return None
         account, endpoints = session.account, session.endpoints if self._knows(asker, key) else None
         return Profile(
@@ -312,12 +314,12 @@ class Directory:
 
     def _seen(self, session: Session, asker: NameKey) -> Status:
         """What somebody who is logged in looks like to somebody. This is the only place that decides it."""
-        if session.public is not Status.OFFLINE:
+        if session.public is not _OFFLINE:
             return session.public
         account = session.account
         if asker in account.allowed:
             return Status.ONLINE
-        itself = asker == account.key and account.visibility is Visibility.CONTACTS
+        itself = asker == account.key and account.visibility is _CONTACTS
         return Status.ONLINE if itself else Status.OFFLINE
 
     def _knows(self, asker: Session, key: NameKey) -> bool:

@@ -370,7 +370,13 @@ class Service:
             raise
 
     def _spend_credit(self, client: Client) -> None:
-        """A token bucket of one second's worth of requests."""
+        """A token bucket of one second's worth of requests, which is filled up again when it is empty.
+
+        The clock is asked then and not at each request, so that who was quiet may send two seconds' worth.
+        """
+        if client.credit >= 1:
+            client.credit -= 1
+            return
         rate, now = self._settings.requests_per_second, monotonic()
         client.credit = min(rate, client.credit + (now - client.credit_at) * rate)
         client.credit_at = now

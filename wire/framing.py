@@ -30,13 +30,12 @@ class LineSplitter:
 
         Raises `FrameTooLong` for a line over the limit, finished or not.
         """
+        longest = len(self._rest) + len(data)
         lines = data.split(b"\n")
         if self._rest:
             lines[0] = self._rest + lines[0]
         self._rest = lines.pop()
-        # Most reads are shorter than any line may be; only what was left makes the first line longer.
-        longest = len(lines[0]) if lines else len(self._rest)
-        if max(longest, len(data)) > self._limit and (
+        if longest > self._limit and (
             len(self._rest) > self._limit or any(len(line) > self._limit for line in lines)
         ):
             raise FrameTooLong(f"A line may have {self._limit} bytes at most.")
