@@ -9,14 +9,10 @@ import msgspec
 
 from shell.kit.times import moment
 from shell.line.candidates import Attempt, Candidate, PathKind, Tried
+from shell.line.errors import WHAT_HELPS
 from shell.line.model import Consent, Contact
 from wire.display import safe
 from wire.messages import Endpoint, Profile, Status
-
-ADVICE = (
-    "one network for both, or a UDP port that a router forwards to one of you (setting `port`), or a relay "
-    "of the phone book's operator"
-)
 
 
 class Rung(msgspec.Struct, frozen=True):
@@ -141,7 +137,7 @@ def _line(facts: Facts) -> list[Rung]:
         return [Rung("line", True, words), *_quality(facts.measured)]
     if facts.failure is None:
         return [Rung("line", True, "no line was needed yet: write something")]
-    return [Rung("line", False, f"{_silent_side(facts)} What usually helps: {ADVICE}.")]
+    return [Rung("line", False, f"{_silent_side(facts)} What usually helps: {WHAT_HELPS}.")]
 
 
 def _quality(measured: Measured | None) -> list[Rung]:

@@ -228,7 +228,7 @@ class Messenger:
             profile=profile,
             outside=self._whereabouts.outside if self._whereabouts else None,
             own_port=line.port,
-            own_hosts=line.network.endpoint.hosts,
+            own_hosts=line.network.endpoint.interfaces.hosts,
             attempt=line.network.last_attempt(name),
             failure=line.last_failure(name),
             path=line.path(name),

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import socket
 
-from shell.errors import NotConnected, NotLoggedIn
+from shell.errors import NotConnected, NotLoggedIn, SettingsError
 from shell.line.addresses import interfaces, local_endpoints, plain_host
 from shell.line.candidates import Address
 from shell.line.line import Line
@@ -83,14 +83,14 @@ class Whereabouts:
         seen = self._line.network.endpoint.outside.seen.get(server)
         return (
             seen is not None
-            and seen.host in self._line.network.endpoint.hosts
+            and seen.host in self._line.network.endpoint.interfaces.hosts
             and seen.port == self._line.port
         )
 
     def _endpoints(self) -> tuple[Endpoint, ...]:
         seen = self._line.network.endpoint.outside.seen.values()
         return local_endpoints(
-            interfaces(),
+            self._line.network.endpoint.interfaces,
             self._line.port,
             self._book.local_host,
             self._book.observed_host,
@@ -101,11 +101,7 @@ class Whereabouts:
         """The phone book's UDP port by the address in use, and a STUN server of the user's own."""
         found = [Endpoint(plain_host(self._book.remote[0]), self._book.remote[1])]
         if self._stun:
-            host, port = split_address(self._stun, STUN_PORT)
-            with contextlib.suppress(OSError):
-                loop = asyncio.get_running_loop()
-                addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-                found.append(Endpoint(str(addresses[0][4][0]), port))
+            found += await _resolved(self._stun)
         native = self._line.network.endpoint.socket.native
         self._servers = tuple(native(endpoint) for endpoint in found)
         self._line.network.endpoint.relays.server = self._servers[0]
@@ -125,16 +121,31 @@ class Whereabouts:
                 await self.publish()
 
     async def _watch(self) -> None:
-        hosts = interfaces().hosts
+        endpoint = self._line.network.endpoint
         while True:
             await asyncio.sleep(LOOK)
-            before, hosts = hosts, interfaces().hosts
-            if hosts == before:
+            here = await asyncio.to_thread(interfaces)  # asking the kernel takes milliseconds
+            hosts = here.hosts
+            if here == endpoint.interfaces:
                 continue
             log.info("event=moved addresses=%s", ",".join(hosts))
-            self._line.network.endpoint.look_around()
+            endpoint.look_around(here)
             if self._book.connected and plain_host(self._book.local_host) not in hosts:
                 self._book.reconnect("This machine's address changed.")
             with contextlib.suppress(NotConnected, Refused, NotLoggedIn):
                 await self._find_servers()
                 await self._ask()
+
+
+async def _resolved(server: str) -> list[Endpoint]:
+    """The address of the user's own STUN server. Raises `SettingsError` for what cannot be one."""
+    try:
+        host, port = split_address(server, STUN_PORT)
+    except NotConnected:
+        raise SettingsError(f"The setting stun is {server!r}; write HOST or HOST:PORT.") from None
+    try:
+        addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        log.warning("event=stun_unresolved server=%r reason=%r", server, str(error))
+        return []
+    return [Endpoint(str(addresses[0][4][0]), port)]

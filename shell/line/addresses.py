@@ -17,7 +17,7 @@ class Interfaces:
     """The addresses of this machine and the networks that they are on."""
 
     hosts: tuple[str, ...]
-    networks: tuple[IpNetwork, ...]
+    networks: frozenset[IpNetwork]
 
     def near(self, host: str) -> bool:
         """Whether an address is this machine's own, or on a network that it is on."""
@@ -50,7 +50,7 @@ def interfaces() -> Interfaces:
             if not address.is_link_local:
                 hosts.append(str(address))
                 networks.add(ipaddress.ip_network(f"{address}/{ip.network_prefix}", strict=False))
-    return Interfaces(tuple(hosts), tuple(networks))
+    return Interfaces(tuple(hosts), frozenset(networks))
 
 
 def local_endpoints(
@@ -67,6 +67,11 @@ def local_endpoints(
     if not seen and plain_host(observed) not in near:
         seen = [Endpoint(plain_host(observed), port, outside=True)]
     return (*found[: MAX_ENDPOINTS - len(seen)], *dict.fromkeys(seen))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address never leaves this machine."""
+    return _plain(host).is_loopback
 
 
 def plain(address: Address) -> Address:

@@ -11,16 +11,12 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 
 from shell.line.candidates import Address, Attempt, Candidate
-from shell.line.errors import Unreachable
+from shell.line.errors import WHAT_HELPS, Unreachable
 from shell.line.invitations import MAX_ANNOUNCED, Admission, Invitation, Invitations
 from wire.frames import NONCE_BYTES, Probe, ProbeKind
 from wire.limits import TICKET_LIFE
 from wire.names import name_key
 
-ADVICE = (
-    "What usually helps: one network for both, a UDP port that a router forwards to one of the two (setting "
-    "`port`), or a relay, which the operator of the phone book can offer."
-)
 MAX_CALLERS = 1024  # addresses that knocked with a ticket and may dial; beyond, the oldest goes
 MAX_PUNCHING = 64  # announced callers to whom this side sends at once; the others must get here by themselves
 
@@ -171,4 +167,4 @@ def _silence(attempt: Attempt) -> str:
     if attempt.empty:
         return "The other shell has published no endpoint."
     where = ", ".join(str(tried.candidate) for tried in attempt.tried())
-    return f"No answer from {where} within {attempt.patience:g} s. {ADVICE}"
+    return f"No answer from {where} within {attempt.patience:g} s. What usually helps: {WHAT_HELPS}."

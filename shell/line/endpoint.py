@@ -13,7 +13,7 @@ from functools import partial
 from time import monotonic
 from typing import Protocol
 
-from shell.line.addresses import Interfaces, interfaces
+from shell.line.addresses import Interfaces, interfaces, is_loopback
 from shell.line.alarm import Alarm
 from shell.line.candidates import RELAYED_PORT, Address, Attempt, Candidate, PathKind
 from shell.line.channel import Call, Channel, ChannelEvent, Closed, Opened
@@ -78,7 +78,8 @@ class UdpEndpoint:
         self._lines: dict[Channel, _Link] = {}
         self._routes: dict[bytes, Channel] = {}
         self._by_id: dict[bytes, Channel] = {}
-        self._interfaces = Interfaces((), ())
+        self.interfaces = Interfaces((), frozenset())
+        """This machine's addresses, as last looked at."""
         self._ticking: asyncio.TimerHandle | None = None
         self.socket = UdpSocket(self._route)
         self.outside = OutsideAddress(self._transmit)
@@ -92,14 +93,9 @@ class UdpEndpoint:
         """The UDP port, 0 before `start`."""
         return self.socket.port
 
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """This machine's own addresses."""
-        return self._interfaces.hosts
-
     async def start(self, port: int) -> None:
         """Binds the socket, 0 for any free port. Raises OSError where the port is taken."""
-        self._interfaces = interfaces()
+        self.interfaces = interfaces()
         await self.socket.start(port)
         self._tick()
 
@@ -115,7 +111,7 @@ class UdpEndpoint:
 
     def attempt(self, endpoints: Iterable[Endpoint], relay: bytes = b"") -> Attempt:
         """One try to reach somebody at these endpoints, or through the relay with this pass."""
-        attempt = Attempt(map(self._candidate, endpoints), monotonic(), self.relays.take(relay))
+        attempt = Attempt(self._candidates(endpoints), monotonic(), self.relays.take(relay))
         if attempt.relay is not None:
             asyncio.get_running_loop().call_later(CLAIM_AFTER, self._want_relay, attempt)
         return attempt
@@ -145,7 +141,7 @@ class UdpEndpoint:
 
     def moved(self, name: str, endpoints: Iterable[Endpoint], relay: bytes = b"") -> None:
         """Somebody can be reached at these endpoints now, and through the relay with this pass."""
-        candidates = [*map(self._candidate, endpoints)]
+        candidates = self._candidates(endpoints)
         way = self.relays.take(relay)
         self._doors.moved(name, candidates)
         for channel, link in self._lines.items():
@@ -207,9 +203,9 @@ class UdpEndpoint:
         for channel in self._lines:
             channel.watch = partial(frames, channel) if frames is not None else None
 
-    def look_around(self) -> None:
+    def look_around(self, here: Interfaces) -> None:
         """This machine's addresses changed: every line finds out which way it goes now."""
-        self._interfaces = interfaces()
+        self.interfaces = here
         for link in self._lines.values():
             self._transmit_all(link.path.look_around(monotonic()))
 
@@ -279,18 +275,28 @@ class UdpEndpoint:
 
     # --- inside -----------------------------------------------------------------------------------------
 
-    def _candidate(self, endpoint: Endpoint) -> Candidate:
-        return self._interfaces.candidate(endpoint, self.socket.native(endpoint))
+    def _candidates(self, endpoints: Iterable[Endpoint]) -> list[Candidate]:
+        """Published endpoints as candidates; this machine's loopback only where the phone book is there too.
+
+        Else anybody could have datagrams sent to services that trust whoever is on this machine.
+        """
+        book = self.relays.server
+        alone = book is None or is_loopback(book[0])
+        return [
+            self.interfaces.candidate(endpoint, self.socket.native(endpoint))
+            for endpoint in endpoints
+            if alone or not is_loopback(endpoint.host)
+        ]
 
     def _candidate_at(self, address: Address) -> Candidate:
-        return Candidate(address, self._interfaces.kind_of(address))
+        return Candidate(address, self.interfaces.kind_of(address))
 
     def _adopt(self, channel: Channel, address: Address, candidates: Iterable[Candidate]) -> None:
         for connection_id in channel.quic.routes:
             self._routes[connection_id] = channel
         if self._frames is not None:
             channel.watch = partial(self._frames, channel)
-        path = LinePath(address, candidates, self._interfaces.kind_of, _path_nonce, calling=channel.calling)
+        path = LinePath(address, candidates, self.interfaces.kind_of, _path_nonce, calling=channel.calling)
         patience = asyncio.get_running_loop().call_later(HANDSHAKE_PATIENCE, self._check_opened, channel)
         self._lines[channel] = _Link(path, patience, Alarm(partial(self._expire, channel)))
 
@@ -353,13 +359,13 @@ class UdpEndpoint:
             link.patience.cancel()
 
     def _tick(self) -> None:
+        self._ticking = asyncio.get_running_loop().call_later(PATH_TICK, self._tick)
         for channel, link in self._lines.items():
             for address in link.path.relays_wanted(monotonic()):
                 self.relays.want(address)
             self._transmit_all(link.path.tick(monotonic()))
             if link.path.lost(monotonic()):
                 self._watcher.silent(self, channel)
-        self._ticking = asyncio.get_running_loop().call_later(PATH_TICK, self._tick)
 
     def _transmit_all(self, datagrams: Datagrams) -> None:
         for datagram, address in datagrams:

@@ -13,6 +13,12 @@ LineError
 └── Damaged           what arrived is not what was sent
 """
 
+WHAT_HELPS = (
+    "one network for both, or a UDP port that a router forwards to one of you (setting `port`), or a relay "
+    "of the phone book's operator"
+)
+"""Against NATs and firewalls that let nothing through."""
+
 
 class LineError(Exception):
     """The base of all."""

@@ -117,7 +117,7 @@ def test_a_chosen_way_is_one_that_answered_and_the_table_is_bounded(steps: list[
 
 
 def test_local_endpoints_come_before_outside_ones_and_a_guess_gives_way_to_an_answer() -> None:
-    here = Interfaces(("127.0.0.1", "192.168.1.2", "2001:db8::2"), ())
+    here = Interfaces(("127.0.0.1", "192.168.1.2", "2001:db8::2"), frozenset())
     outside = Endpoint("203.0.113.2", 61000, outside=True)
     found = local_endpoints(here, 5000, "192.168.1.2", "203.0.113.2", [outside])
     assert found == (Endpoint("192.168.1.2", 5000), Endpoint("2001:db8::2", 5000), outside)
@@ -126,7 +126,7 @@ def test_local_endpoints_come_before_outside_ones_and_a_guess_gives_way_to_an_an
 
 
 def test_loopback_is_published_only_where_the_phone_book_is_there_too() -> None:
-    here = Interfaces(("127.0.0.1", "192.168.1.2"), ())
+    here = Interfaces(("127.0.0.1", "192.168.1.2"), frozenset())
     assert local_endpoints(here, 5000, "::ffff:127.0.0.1", "127.0.0.1") == (
         Endpoint("127.0.0.1", 5000),
         Endpoint("192.168.1.2", 5000),
