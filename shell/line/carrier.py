@@ -148,8 +148,13 @@ class Carrier:
     def begin_taking(self, transfer: Transfer) -> None:
         channel = self._channel_to(transfer.peer)
         earlier = self._in.get(transfer.id)
-        if channel is None or (earlier is not None and earlier[0].channel is channel):
-            return  # without a line nothing comes, and what is asked for on this one comes
+        if channel is None:
+            return
+        if earlier is not None and earlier[0].channel is channel:
+            # It comes, unless the other side did not count with this line yet when it was asked.
+            if earlier[0].waiting:
+                earlier[0].interrupt()
+            return
         if earlier is not None:
             earlier[1].cancel()
             earlier[0].close()

@@ -54,6 +54,7 @@ from wire.names import NameKey, name_key
 
 log = logging.getLogger(__name__)
 
+PIPE_PATIENCE = 60.0  # seconds without a line after which a pipe is over
 MAX_TURNS = 1_000  # words about transfers that may wait for the disk; beyond, further ones are dropped
 
 Action = Callable[[], list[TransferEffect]]
@@ -228,6 +229,9 @@ class Files:
         """A line is gone; what went over it waits for the next."""
         self._greeted = {peer: line for peer, line in self._greeted.items() if line is not channel}
         self._carrier.line_closed(channel)
+        for pipe in self._pipes.values():
+            if channel.peer is not None and name_key(channel.peer) == pipe.peer:
+                self._tasks.spawn(self._wait_for_line(pipe), "pipe")
 
     def received(self, channel: Channel, frame: TransferFrame) -> list[Effect]:
         """A word about a transfer; of the line's own core nothing follows."""
@@ -262,6 +266,14 @@ class Files:
             log.warning("event=transfers_flooded")
             return
         self._tasks.spawn(self._quietly(action), "transfer")
+
+    async def _wait_for_line(self, pipe: Pipe) -> None:
+        """A program at the other end that is gone does not come back."""
+        await asyncio.sleep(PIPE_PATIENCE)
+        if self._lines.channel_to(pipe.peer) is None and self._pipes.get(pipe.peer) is pipe:
+            pipe.sink.cut()
+            with contextlib.suppress(MailboxFailed):
+                await self.close_pipe(pipe)
 
     async def _next_turn(self) -> None:
         watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -100,6 +100,11 @@ class Inflow:
         self._fault: TooFast | None = None
         self._cut = False
 
+    @property
+    def waiting(self) -> bool:
+        """Whether no stream has come yet."""
+        return self._stream is None
+
     def begins_at(self, stream: int, offset: int) -> bool:
         """Whether this stream, which begins at this offset, is the one that was asked for."""
         if self._stream is not None or offset != self._arrived:
@@ -120,7 +125,7 @@ class Inflow:
         self._wake.set()
 
     def interrupt(self) -> None:
-        """Its stream was cut: what is missing is asked for again, on a new one."""
+        """Its stream was cut, or the question for it got lost: what is missing is asked for again."""
         self._cut = True
         self._wake.set()
 

@@ -56,9 +56,9 @@ def test_two_programs_are_joined_both_ways(friends: Server, tmp_path: Path) -> N
     bob.stdin.write(b"back\0")
     bob.stdin.close()
     bob.stdin = None
-    came, complaint = alice.communicate(content, timeout=PATIENCE)
+    came, complaint = alice.communicate(content, timeout=2 * PATIENCE)
     assert (came, alice.returncode) == (b"back\0", 0), complaint
-    _, complaint = bob.communicate(timeout=PATIENCE)
+    _, complaint = bob.communicate(timeout=2 * PATIENCE)
     assert bob.returncode == 0, complaint
     assert (tmp_path / "output").read_bytes() == content
 
@@ -66,7 +66,7 @@ def test_two_programs_are_joined_both_ways(friends: Server, tmp_path: Path) -> N
 def test_a_pipe_that_is_declined_ends_with_7(friends: Server, tmp_path: Path) -> None:
     bob = Shell(friends, tmp_path / "bob", "bob", "wait offer --timeout 30", "refuse 1")
     alice = pipe(friends, tmp_path / "alice", "alice", "bob")
-    came, complaint = alice.communicate(b"unwanted", timeout=PATIENCE)
+    came, complaint = alice.communicate(b"unwanted", timeout=2 * PATIENCE)
     assert (alice.returncode, came) == (7, b""), complaint
     assert b"declined" in complaint
     bob.leave()

@@ -13,7 +13,7 @@ from shell.line.files import Pipe
 from shell.line.sink import unpack
 from shell.line.transfer import Phase, Transfer
 from tests.unit.line.lines import MAX_FILE, PATIENCE, Person, Town
-from wire.frames import LineClose, StopReason
+from wire.frames import LineClose, Offer, StopReason
 from wire.limits import TRANSFER_WINDOW
 from wire.names import name_key
 
@@ -258,6 +258,24 @@ def test_a_pipe_carries_both_ways_and_waits_for_its_reader(tmp_path: Path) -> No
     asyncio.run(talk())
 
 
+def test_a_pipe_whose_other_end_is_gone_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shell.line.files.PIPE_PATIENCE", 0.1)
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        pipe = await alice.line.files.open_pipe("bob")
+        await bob.line.files.open_pipe("alice")
+        assert await alice.line.files.joined(pipe, PATIENCE)
+        await town.leave(bob)
+        async with asyncio.timeout(PATIENCE):
+            assert await pipe.sink.read() == b""
+            ends = await alice.line.files.pipe_over(pipe)
+        assert Phase.STOPPED in [end.phase for end in ends]
+        await town.leave(alice)
+
+    asyncio.run(talk())
+
+
 def test_a_hostile_archive_stays_in_its_folder(tmp_path: Path) -> None:
     archive = tmp_path / "hostile.tar"
     with tarfile.open(archive, "w") as tar:
@@ -302,3 +320,28 @@ async def moved(person: Person, transfer: Transfer, size: int) -> None:
 
 def stopped(person: Person) -> list[FileStopped]:
     return [event for event in person.events if isinstance(event, FileStopped)]
+
+
+def test_a_question_that_the_sender_could_not_hear_is_asked_again(tmp_path: Path) -> None:
+    """Of two lines dialed at once, each side may count with another for a moment, and drops words on it."""
+    (tmp_path / "a.txt").write_text("a")
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        sent = await alice.line.files.send("bob", tmp_path / "a.txt")
+        event = await offered(bob)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(alice.line.files, "received", lambda channel, word: [])
+            taken = await bob.line.files.take(event.number)
+            # What follows on the line is heard after the question was dropped.
+            await alice.line.settled(await alice.line.write("bob", "hello"), PATIENCE)
+            await bob.line.settled(await bob.line.write("alice", "hello"), PATIENCE)
+        channel = bob.line.channel_to(name_key("alice"))
+        assert channel is not None
+        bob.line.files.received(channel, Offer(sent.id, sent.kind, sent.title, sent.size))
+        assert (await over(bob, taken)).phase is Phase.DONE
+        assert (await over(alice, sent)).phase is Phase.DONE
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
