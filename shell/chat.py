@@ -79,6 +79,7 @@ class Chat:
         """
         app = self._app
         written = await app.messenger.line.write(name, text)
+        await app.messenger.mailbox.settle()  # before anybody reads "queued"
         settling, state = written.settling, State.QUEUED
         if settling.done() and not settling.cancelled():
             state = settling.result().state
