@@ -275,6 +275,10 @@ def unpack(archive: Path, folder: Path) -> None:
             if content is not None:
                 with content, _new_file(into, parts[-1]) as file:
                     shutil.copyfileobj(content, file, _HASH_READ)
+                    file.flush()
+                    os.fsync(file.fileno())
+    for made, _, _ in os.walk(folder):
+        _sync_folder(Path(made))
 
 
 def _new_file(folder: Path, wanted: str) -> BinaryIO:

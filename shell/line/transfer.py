@@ -254,6 +254,8 @@ class Transfers:
                 if transfer is None or transfer.over:
                     return [Say(peer, _last_word(id_, transfer))]
                 _must_be(transfer, outgoing=True)
+                if transfer.size is not None and offset > transfer.size:
+                    raise UnexpectedMove("More was asked for than there is.")
                 moving = self._step(transfer, Step.TAKE)
                 changed = self._keep(moving) if transfer.phase is not moving.phase else []
                 return [*changed, BeginSending(moving, offset)]
@@ -264,6 +266,8 @@ class Transfers:
                 if transfer is None or transfer.over:
                     return []
                 _must_be(transfer, outgoing=False)
+                if transfer.size not in (None, size):
+                    raise UnexpectedMove("A file ended with another size than it was offered with.")
                 return [Expect(transfer.id, size, digest)]
             case Taken():
                 if transfer is None or transfer.over:
@@ -289,6 +293,8 @@ class Transfers:
             if transfer.over:
                 return [Say(peer, _last_word(offer.id, transfer))]
             return [BeginTaking(transfer)] if transfer.phase is Phase.MOVING else []
+        if (offer.size is None) is not (offer.kind is TransferKind.PIPE):
+            raise UnexpectedMove("Files have a size, and pipes have none.")
         if not consented:
             return [Say(peer, Stop(offer.id, StopReason.NO_CONSENT))]
         if self._open_with(peer) >= MAX_OPEN:

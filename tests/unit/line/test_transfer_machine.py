@@ -4,11 +4,12 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from shell.line.errors import NoSuchTransfer
+from shell.line.errors import NoSuchTransfer, UnexpectedMove
 from shell.line.transfer import (
     OVER,
     TRANSITIONS,
@@ -23,7 +24,7 @@ from shell.line.transfer import (
     TransferId,
     Transfers,
 )
-from wire.frames import Credit, End, StopReason, Take, TransferFrame, TransferKind
+from wire.frames import Credit, End, Offer, Stop, StopReason, Take, Taken, TransferFrame, TransferKind
 from wire.names import NameKey
 
 LIMIT = 1_000
@@ -175,3 +176,25 @@ def test_a_question_about_something_unknown_is_answered() -> None:
     (answer,) = core.received(BOB, "bob", Credit(bytes(16), 0), consented=True)
     assert isinstance(answer, Say)
     assert getattr(answer.frame, "reason", None) is StopReason.CANCELLED
+
+
+def test_what_cannot_be_is_refused() -> None:
+    core = Transfers(max_bytes=LIMIT)
+    offer = Offer(bytes(16), TransferKind.FILE, "a", 10)
+    for impossible in (
+        Offer(bytes(16), TransferKind.FILE, "of no size", None),  # would pass every bound
+        Offer(bytes(16), TransferKind.PIPE, "of a size", 10),
+    ):
+        with pytest.raises(UnexpectedMove):
+            core.received(BOB, "bob", impossible, consented=True)
+    core.received(BOB, "bob", offer, consented=True)
+    core.take(1)
+    for wrong in (End(bytes(16), 9, bytes(32)), Take(bytes(16), 0), Taken(bytes(16))):
+        with pytest.raises(UnexpectedMove):
+            core.received(BOB, "bob", wrong, consented=True)
+    with pytest.raises(UnexpectedMove):
+        core.received(NameKey("carol"), "carol", Stop(bytes(16), StopReason.CANCELLED), consented=True)
+    ours = Transfer(TransferId(b"o" * 16), 2, BOB, "bob", True, TransferKind.FILE, "b", 10)
+    core.offer(ours)
+    with pytest.raises(UnexpectedMove):
+        core.received(BOB, "bob", Take(ours.id, 11), consented=True)
