@@ -31,10 +31,36 @@ CREATE TABLE accounts (
     password_hash TEXT NOT NULL, created REAL NOT NULL, fingerprint BLOB NOT NULL,
     visibility TEXT NOT NULL, allowed TEXT NOT NULL, last_seen REAL NOT NULL, epoch INTEGER NOT NULL
 )""",
+    # AUTOINCREMENT: the id of a removed account is never given again. Nobody counts as idle by the upgrade.
+    """
+CREATE TABLE accounts_2 (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, skeleton TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL, password_hash TEXT NOT NULL, created REAL NOT NULL, fingerprint BLOB NOT NULL,
+    visibility TEXT NOT NULL, allowed TEXT NOT NULL, last_seen REAL NOT NULL, epoch INTEGER NOT NULL,
+    active REAL NOT NULL
+);
+INSERT INTO accounts_2 SELECT id, key, skeleton, name, password_hash, created, fingerprint, visibility,
+    allowed, last_seen, epoch, CAST(strftime('%s', 'now') AS REAL) FROM accounts;
+DROP TABLE accounts;
+ALTER TABLE accounts_2 RENAME TO accounts;
+CREATE TABLE journal (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, undoes INTEGER, content BLOB NOT NULL, digest BLOB NOT NULL
+);
+CREATE TABLE bans (key TEXT PRIMARY KEY, ban BLOB NOT NULL);
+CREATE TABLE invites (
+    digest BLOB PRIMARY KEY, entry INTEGER NOT NULL, expires REAL NOT NULL, used_by TEXT,
+    settled INTEGER NOT NULL
+);
+CREATE TABLE resets (
+    digest BLOB PRIMARY KEY, entry INTEGER NOT NULL, account INTEGER NOT NULL, expires REAL NOT NULL
+);
+CREATE TABLE removed (entry INTEGER NOT NULL, account BLOB NOT NULL, until REAL NOT NULL);
+CREATE TABLE policy (name TEXT PRIMARY KEY, value TEXT NOT NULL)""",
 )
-"""The schema as `server.database` builds it: a step is never changed once it was released, only followed."""
-_COLUMNS = "id, key, name, password_hash, created, fingerprint, visibility, allowed, last_seen, epoch"
-_INSERT = f"INSERT INTO accounts ({_COLUMNS[4:]}, skeleton) VALUES ({'?, ' * 9}?)"
+"""The schema as `server.database` builds it, the tables of `server.ledger` included: a step is never changed
+once it was released, only followed."""
+_COLUMNS = "id, key, name, password_hash, created, fingerprint, visibility, allowed, last_seen, epoch, active"
+_INSERT = f"INSERT INTO accounts ({_COLUMNS[4:]}, skeleton) VALUES ({'?, ' * 10}?)"
 _BY_KEY = f"SELECT {_COLUMNS} FROM accounts WHERE key = ?"
 _BY_ID = f"SELECT {_COLUMNS} FROM accounts WHERE id = ?"
 
@@ -56,6 +82,8 @@ class Account(msgspec.Struct, frozen=True):
     """When the account was last visible to everybody."""
     epoch: int = 0
     """Counts sessions; a resume token of another epoch does not hold."""
+    active: float = 0.0
+    """When the account last had a session, seen by others or not; for the operator alone."""
 
 
 class AccountStore(Protocol):
@@ -91,6 +119,14 @@ class AccountStore(Protocol):
 
     async def add(self, accounts: list[Account]) -> None:
         """Keeps accounts of elsewhere with their ids, all or none. Raises `NameInUse`."""
+        ...
+
+    async def idle(self, since: float, limit: int) -> list[Account]:
+        """Accounts that had no session since then, by key."""
+        ...
+
+    async def remove(self, accounts: list[Account]) -> None:
+        """The accounts are gone; no id is given again, so that no old resume token fits another."""
         ...
 
 
@@ -177,6 +213,8 @@ class SqliteAccounts:
 
         def write(connection: sqlite3.Connection) -> tuple[Any, ...]:
             rows: list[tuple[Any, ...]] = connection.execute(statement, (*values, account_id)).fetchall()
+            if not rows:
+                raise Refused(ErrorCode.UNKNOWN_NAME, "That account was deleted.")
             return rows[0]
 
         return _account(await self._run(self._changes, write))
@@ -194,12 +232,31 @@ class SqliteAccounts:
         def insert(connection: sqlite3.Connection) -> None:
             columns = f"{_COLUMNS}, skeleton"
             rows = [(account.id, *_row(account), skeleton(account.name)) for account in accounts]
-            connection.executemany(f"INSERT INTO accounts ({columns}) VALUES ({'?, ' * 10}?)", rows)
+            connection.executemany(f"INSERT INTO accounts ({columns}) VALUES ({'?, ' * 11}?)", rows)
 
         try:
             await self._run(self._changes, insert)
         except sqlite3.IntegrityError as error:
             raise NameInUse(str(error)) from None
+
+    async def idle(self, since: float, limit: int) -> list[Account]:
+        """See `AccountStore`."""
+        statement = (
+            f"SELECT {_COLUMNS} FROM accounts WHERE max(active, last_seen, created) < ? ORDER BY key LIMIT ?"
+        )
+        rows = await self._run(
+            self._reads, lambda connection: connection.execute(statement, (since, limit)).fetchall()
+        )
+        return [_account(row) for row in rows]
+
+    async def remove(self, accounts: list[Account]) -> None:
+        """See `AccountStore`."""
+        ids = [(account.id,) for account in accounts]
+
+        def delete(connection: sqlite3.Connection) -> None:
+            connection.executemany("DELETE FROM accounts WHERE id = ?", ids)
+
+        await self._run(self._changes, delete)
 
     async def _run(self, lane: Lane, work: Work[T]) -> T:
         try:
@@ -272,7 +329,7 @@ def _row(account: Account) -> tuple[Any, ...]:
 
 
 def _account(row: tuple[Any, ...]) -> Account:
-    id_, key, name, password_hash, created, fingerprint, visibility, allowed, last_seen, epoch = row
+    id_, key, name, password_hash, created, fingerprint, visibility, allowed, last_seen, epoch, active = row
     return Account(
         id_,
         key,
@@ -284,4 +341,5 @@ def _account(row: tuple[Any, ...]) -> Account:
         tuple(allowed.split()),
         last_seen,
         epoch,
+        active,
     )

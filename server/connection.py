@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 END_PATIENCE = 2.0  # seconds for a client to read the last words of a connection that is ended
 NO_LINGER = struct.pack("ii", 1, 0)  # SO_LINGER: a reset instead of a queue that nobody reads
 MAX_PENDING = 64  # requests that wait for an earlier one; beyond, the connection is not read
-_ENDS_CONNECTION = frozenset({ErrorCode.PARSE_ERROR, ErrorCode.INVALID_REQUEST, ErrorCode.VERSION_MISMATCH})
+_ENDS_CONNECTION = frozenset(
+    {ErrorCode.PARSE_ERROR, ErrorCode.INVALID_REQUEST, ErrorCode.VERSION_MISMATCH, ErrorCode.BANNED}
+)
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
@@ -167,7 +169,8 @@ class Connection(asyncio.Protocol):
     def _refused(self, request_id: RequestId | None, error: Refused, replies: list[bytes]) -> None:
         replies.append(encode_error(request_id, error))
         if error.code in _ENDS_CONNECTION:
-            self._service.note(self.client, "bad-request", str(error))
+            what = "banned" if error.code == ErrorCode.BANNED else "bad-request"
+            self._service.note(self.client, what, str(error))
             self._write(b"".join(replies))
             replies.clear()
             self._end()

@@ -4,6 +4,7 @@ lock             held while a phone book runs here
 server.pem       certificate and key of TLS
 secrets.bin      the key that signs introductions, the secret of resume tokens
 accounts.db      the accounts
+console.sock     where consoles attach while a phone book runs
 """
 
 import fcntl

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from itertools import count
 
 from server.accounts import Account
-from server.effects import Close, Effect, HandOverKnocks, Happened, KeepLastSeen, Push, SessionId
+from server.effects import Close, Effect, HandOverKnocks, Happened, KeepActive, KeepLastSeen, Push, SessionId
 from wire.errors import ErrorCode, Refused
 from wire.limits import MAX_WATCHED, TICKET_LIFE
 from wire.messages import (
@@ -206,16 +206,20 @@ class Directory:
         effects = self._changing(session.account.key, lambda: self._drop(session))
         if session.account.visibility in _PUBLIC:
             effects.append(KeepLastSeen(session.account.id, now))
+        else:
+            effects.append(KeepActive(session.account.id, now))
         return [*effects, Happened(now, "logout", session.account.name, why)]
 
-    def kick(self, key: NameKey, reason: str, now: float) -> list[Effect]:
+    def kick(
+        self, key: NameKey, reason: str, now: float, why: CloseReason = CloseReason.KICKED
+    ) -> list[Effect]:
         """Ends somebody's session by the operator's will."""
         session = self._by_key.get(key)
         if session is None:
             return []
-        closing = Close(session.id, CloseReason.KICKED, reason)
-        happened = Happened(now, "kick", session.account.name, reason)
-        return [closing, happened, *self.close(session.id, now, "kicked")]
+        closing = Close(session.id, why, reason)
+        kicked = [Happened(now, "kick", session.account.name, reason)] if why is CloseReason.KICKED else []
+        return [closing, *kicked, *self.close(session.id, now, why.value)]
 
     def notice(self, text: str) -> list[Effect]:
         """Words to everybody."""
@@ -358,3 +362,10 @@ class Directory:
             watchers.discard(session_id)
             if not watchers:
                 del self._watchers[key]
+
+
+def name_pattern(pattern: str) -> Callable[[str], bool]:
+    """Whether a key fits a pattern: a beginning, or one with `*` and `?`."""
+    literal = pattern.replace("[", "[[]")
+    glob = literal if "*" in pattern or "?" in pattern else literal + "*"
+    return lambda key: fnmatchcase(key, glob)

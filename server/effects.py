@@ -62,4 +62,13 @@ class Happened(msgspec.Struct, frozen=True):
     """The IP address that it came from, where it came from one."""
 
 
-Effect = Push | Close | KeepLastSeen | HandOverKnocks | Happened
+@dataclass(frozen=True, slots=True)
+class KeepActive:
+    """Write when an account last had a session that nobody saw, for the operator alone."""
+
+    account_id: AccountId
+    when: float
+    """Seconds since the epoch."""
+
+
+Effect = Push | Close | KeepLastSeen | KeepActive | HandOverKnocks | Happened

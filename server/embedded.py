@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -22,6 +22,11 @@ class EmbeddedPhoneBook:
         """Starts it. Raises what `PhoneBookServer` raises."""
         self._loop = new_event_loop()
         self.server = PhoneBookServer(settings)
+        self.server.on_shutdown = self._end_asked
+        self.end_asked = threading.Event()
+        """Set when an operator wants the phone book to stop; whoever made it then calls `stop`."""
+        self.on_end_asked: Callable[[], None] = lambda: None
+        self._farewell = ""
         self._thread = threading.Thread(target=self._loop.run_forever, name="phone-book", daemon=True)
         self._thread.start()
         try:
@@ -61,8 +66,13 @@ class EmbeddedPhoneBook:
     def stop(self, text: str = "") -> None:
         """Tells everybody and ends; a second call does nothing."""
         if self.running:
-            self.call(self.server.stop(text))
+            self.call(self.server.stop(text or self._farewell))
             self._end()
+
+    def _end_asked(self, text: str) -> None:
+        self._farewell = text
+        self.end_asked.set()
+        self.on_end_asked()
 
     async def _close(self) -> None:
         self.server.close()

@@ -5,6 +5,7 @@ ServerError
 ├── DataFolderError    the data folder
 │   └── FolderInUse    another phone book has it open
 ├── PortTaken          the address to listen on
+├── NotAttached        the running phone book cannot be operated from here
 └── NameInUse          an account of that name, or of one that looks like it, exists
 ├── NameInUse          an account of that name, or of one that looks like it, exists
 ├── BackupFailed       a backup, or the way back
@@ -30,6 +31,10 @@ class FolderInUse(DataFolderError):
 
 class PortTaken(ServerError):
     """The address cannot be listened on."""
+
+
+class NotAttached(ServerError):
+    """There is no running phone book that this user may operate."""
 
 
 class NameInUse(ServerError):

@@ -4,8 +4,7 @@ import argparse
 import contextlib
 import signal
 import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,10 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from server.logs import start_log
     from server.settings import load
 
+    if options.program is None and (options.command or options.transcript):
+        print("parley-server: -c and --transcript are for `parley-server console`.", file=sys.stderr)  # noqa: T201
+        return EXIT_USAGE
     try:
         settings = load(options.settings)
         changes = {key: getattr(options, key) for key in ("listen", "data") if getattr(options, key)}
         settings = msgspec.structs.replace(settings, **changes)
+        if options.program == "console":
+            return _attach(settings, options)
         if options.no_announce:
             settings = msgspec.structs.replace(settings, announce=False)
         start_log(settings, _log_file(settings, headless=options.headless))
@@ -47,10 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"Listening on {shown}:{port}\nKey fingerprint {book.fingerprint}", flush=True)  # noqa: T201
     with _announcer(book) if settings.announce else contextlib.nullcontext():
         if options.headless:
-            return _serve(book.stop)
+            return _serve(book)
         from server.console import run_console
 
-        return run_console(book, lambda: _serve(book.stop))
+        return run_console(book, lambda: _serve(book), json=options.json, plain=options.plain)
 
 
 def _announcer(book: "EmbeddedPhoneBook") -> "Announcer":
@@ -59,14 +63,13 @@ def _announcer(book: "EmbeddedPhoneBook") -> "Announcer":
     return Announcer(book)
 
 
-def _serve(stop: Callable[[], None]) -> int:
-    """Waits for SIGTERM or Ctrl-C, then tells everybody and stops."""
-    ended = threading.Event()
+def _serve(book: "EmbeddedPhoneBook") -> int:
+    """Waits for SIGTERM, Ctrl-C or an attached console's `shutdown`, then tells everybody and stops."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    while not ended.wait(1.0):  # a wait without end would hold the signal back
+        signal.signal(number, lambda *_: book.end_asked.set())
+    while not book.end_asked.wait(1.0):  # a wait without end would hold the signal back
         pass
-    stop()
+    book.stop()
     return 0
 
 
@@ -79,10 +82,34 @@ def _log_file(settings: "ServerSettings", *, headless: bool) -> Path | None:
     return None if headless else data_folder(settings) / "server.log"
 
 
+def _attach(settings: "ServerSettings", options: argparse.Namespace) -> int:
+    """The console of the phone book that runs on a data folder."""
+    import logging
+
+    logging.basicConfig(handlers=[logging.NullHandler()], force=True)  # its errors are shown, not kept
+    from server.console import play_attached, run_attached
+    from server.errors import NotAttached
+    from server.remote_operator import RemoteOperator
+    from server.settings import data_folder
+
+    folder = data_folder(settings)
+    try:
+        if options.transcript:
+            return play_attached(lambda: RemoteOperator(folder), options.transcript)
+        operator = RemoteOperator(folder)
+    except NotAttached as error:
+        print(f"parley-server: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_NETWORK
+    return run_attached(operator, options.command or (), json=options.json, plain=options.plain)
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The options of the program; its man page and its completions are made from them too."""
     parser = argparse.ArgumentParser(
         prog="parley-server", description="The phone book of Parley, with its admin console."
+    )
+    parser.add_argument(
+        "program", nargs="?", choices=("console",), help="console: operate the phone book that runs already"
     )
     parser.add_argument("--version", action="version", version=f"parley-server {wire.VERSION}")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="settings file (TOML)")
@@ -96,6 +123,14 @@ def make_parser() -> argparse.ArgumentParser:
         "--no-announce", action="store_true", help="do not announce it on the local network (DNS-SD)"
     )
     parser.add_argument("--headless", action="store_true", help="no console; for a service")
+    parser.add_argument(
+        "-c", dest="command", action="append", metavar="COMMAND", help="console: run it and leave; repeatable"
+    )
+    parser.add_argument(
+        "--transcript", nargs="+", type=Path, metavar="FILE", help="console: play transcripts"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--plain", action="store_true", help="no colours, boxes or toolbar")
     return parser
 
 

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import secrets
 import ssl
+from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from time import monotonic, time
@@ -14,13 +15,28 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from server.acceptor import Acceptor
+from server.access import Access, Registration
+from server.access_codes import AccessCodes
 from server.accounts import AccountId, SqliteAccounts
+from server.actions import Overview
+from server.administration import Administration
 from server.connection import Connection
 from server.datafolder import DataFolder
 from server.directory import Directory
-from server.effects import Close, Effect, HandOverKnocks, Happened, KeepLastSeen, Push, SessionId
+from server.effects import (
+    Close,
+    Effect,
+    HandOverKnocks,
+    Happened,
+    KeepActive,
+    KeepLastSeen,
+    Push,
+    SessionId,
+)
 from server.knocks import Knocks
+from server.ledger import SqliteLedger
 from server.listener import listening_pair, tls_context, usable_address
+from server.operator_socket import OperatorSocket
 from server.passwords import Passwords
 from server.relay import Relay
 from server.service import Service
@@ -28,6 +44,7 @@ from server.settings import ServerSettings, data_folder, listen_address
 from server.throttles import Throttles
 from server.tokens import TokenMint
 from server.udp import UdpPort
+from server.unix import CONSOLE_SOCKET
 from wire.certificates import Fingerprint, fingerprint
 from wire.errors import ErrorCode, Refused
 from wire.messages import CloseReason, Message
@@ -42,8 +59,10 @@ SWEEP, SWEEPS = (
     5.0,
     4,
 )  # seconds between looks for silent and slow clients, and looks in the shortest patience
+FORGET = 3_600.0  # seconds between looks for what operators decided and whose time is over
 FLUSH_PATIENCE = 2.0  # seconds at the end for clients to read why it ends
 KIB = 1024
+MAX_RECENT = 1_000  # of the last events, kept for `watch --last`
 OFFENCES = frozenset(
     {
         "login-failed",
@@ -78,6 +97,8 @@ class PhoneBookServer:
             self._tls = self._load_certificate()
             self.accounts = SqliteAccounts(self._folder.accounts)
             undo.callback(self.accounts.close)
+            self.ledger = SqliteLedger(self._folder.accounts)
+            undo.callback(self.ledger.close)
             self.knocks = Knocks(self._folder.path / "knocks.db")
             undo.pop_all()
         self.counts: dict[str, int] = {}
@@ -89,6 +110,9 @@ class PhoneBookServer:
             open_addresses=settings.addresses == "members",
             relay_passes=self._relay_passes,
         )
+        self.access = Access(
+            self.ledger.bans, self.ledger.registration or Registration(settings.registration)
+        )
         self.passwords = Passwords(settings)
         self.throttles = Throttles(settings, salt=secrets.token_bytes(16))
         self.service = Service(
@@ -99,10 +123,20 @@ class PhoneBookServer:
             TokenMint(self._folder.token_secret),
             self.throttles,
             self.knocks,
+            self.access,
+            AccessCodes(self.access, self.ledger),
             ticket_key=self._folder.ticket_key.public_key().public_bytes_raw(),
             perform=self.perform,
         )
         self.watchers: set[Callable[[Happened], None]] = set()
+        self.recent: deque[Happened] = deque(maxlen=MAX_RECENT)
+        self.on_shutdown: Callable[[str], None] = lambda reason: None
+        """Called when an operator wants the phone book to stop; gets what everybody shall be told."""
+        self.administration = Administration(self, lambda reason: self.on_shutdown(reason))
+        self._consoles = OperatorSocket(
+            self.folder / CONSOLE_SOCKET, self.administration.answer, lambda: self.overview
+        )
+        self.watchers.add(self._consoles.happened)
         self.address = ("", 0)
         self._bound: dict[SessionId, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -124,6 +158,8 @@ class PhoneBookServer:
         loop = asyncio.get_running_loop()
         await loop.create_datagram_endpoint(lambda: self.udp, sock=datagrams)
         self._sweeper = asyncio.create_task(self._sweep(), name="sweep")
+        self._forgetter = asyncio.create_task(self._forget(), name="forget")
+        await self._consoles.start()
         log.info("event=listening address=%s port=%d", *self.address)
 
     async def stop(self, text: str = "") -> None:
@@ -142,6 +178,8 @@ class PhoneBookServer:
         for connection in list(self.connections):
             connection.abort()
         self._sweeper.cancel()
+        self._forgetter.cancel()
+        await self._consoles.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_PATIENCE):
                 await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -152,6 +190,7 @@ class PhoneBookServer:
         self.passwords.close()
         self.accounts.close()
         self.knocks.close()
+        self.ledger.close()
         self._folder.close()
 
     @property
@@ -163,6 +202,12 @@ class PhoneBookServer:
     def folder(self) -> Path:
         """The data folder."""
         return self._folder.path
+
+    @property
+    def overview(self) -> Overview:
+        """What the consoles' toolbars show."""
+        host, port = self.address
+        return Overview(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", len(self.connections))
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -184,13 +229,16 @@ class PhoneBookServer:
                     if connection is not None:
                         connection.close(reason, text)
                 case KeepLastSeen(account_id, when):
-                    self._task(self._keep_last_seen(account_id, when))
+                    self._task(self._keep_seen(account_id, {"last_seen": when, "active": when}))
+                case KeepActive(account_id, when):
+                    self._task(self._keep_seen(account_id, {"active": when}))
                 case HandOverKnocks(session, key, created):
                     self._task(self._hand_over_knocks(session, key, created))
                 case Happened(what=what):
                     self.counts[what] = self.counts.get(what, 0) + 1
                     if self.relay is not None and what in ENDS_RELAY:
                         self.relay.forget(name_key(effect.name))
+                    self.recent.append(effect)
                     self._log(effect)
                     for watcher in tuple(self.watchers):  # consoles come and go on other threads
                         watcher(effect)
@@ -200,6 +248,19 @@ class PhoneBookServer:
     def connection_of(self, session: SessionId) -> Connection | None:
         """The connection of a session."""
         return self._bound.get(session)
+
+    def set_registration(self, registration: Registration | None) -> None:
+        """Who may sign up from now on; None: as the settings say."""
+        self.ledger.registration = registration
+        self.access.registration = registration or Registration(self.settings.registration)
+
+    def turn_away(self) -> None:
+        """Ends connections without a login from addresses that are banned."""
+        for connection in list(self.connections):
+            if connection.client.session_id is None and connection.connected_at:
+                ban = self.access.address_ban(connection.client.address, time())
+                if ban is not None:
+                    connection.refuse(ban.refusal())
 
     # --- inside -----------------------------------------------------------------------------------------
 
@@ -252,9 +313,9 @@ class PhoneBookServer:
             self._bound.pop(session, None)
             self.perform(self.directory.close(session, time(), "disconnected"))
 
-    async def _keep_last_seen(self, account_id: AccountId, when: float) -> None:
+    async def _keep_seen(self, account_id: AccountId, times: dict[str, Any]) -> None:
         with contextlib.suppress(Refused):  # a full disk was logged; when somebody was here is no promise
-            await self.accounts.update(account_id, last_seen=when)
+            await self.accounts.update(account_id, **times)
 
     async def _hand_over_knocks(self, session: SessionId, key: NameKey, created: float) -> None:
         with contextlib.suppress(Refused):  # a full disk was logged; a knock is a hint
@@ -270,6 +331,14 @@ class PhoneBookServer:
             for connection in list(self.connections):
                 if connection.connected_at:  # its handshake is done; until then it has a timeout of its own
                     self._judge(connection, now)
+
+    async def _forget(self) -> None:
+        """Keeps nothing of bans, codes and removed accounts whose time is over."""
+        while True:
+            with contextlib.suppress(Refused):  # a full disk was logged; the next round finds them again
+                now = time()
+                await self.ledger.forget_expired(now, self.access.forget_expired(now))
+            await asyncio.sleep(FORGET)
 
     def _judge(self, connection: Connection, now: float) -> None:
         """Ends a connection that is silent, has not logged in, or does not finish its line."""

@@ -13,7 +13,10 @@ from time import monotonic, time
 from typing import Any
 
 import wire
+from server.access import Access
+from server.access_codes import AccessCodes
 from server.accounts import Account, AccountId, AccountStore
+from server.credentials import checked_fingerprint, checked_name
 from server.directory import Directory, Session
 from server.effects import Effect, Happened, SessionId
 from server.errors import NameInUse
@@ -23,11 +26,10 @@ from server.settings import ServerSettings
 from server.throttles import LoginAttempt, Prefix, Throttles
 from server.tokens import TokenMint
 from wire import messages
-from wire.certificates import check_certificate, fingerprint
 from wire.errors import BadName, ErrorCode, Refused
 from wire.limits import PAGE
 from wire.messages import Message, Status, Visibility
-from wire.names import NameKey, check_name, name_key, skeleton
+from wire.names import NameKey, name_key
 from wire.tickets import TICKET_ID_BYTES
 
 NOWHERE = Prefix("")
@@ -64,6 +66,8 @@ class Service:
         mint: TokenMint,
         throttles: Throttles,
         knocks: Knocks,
+        access: Access,
+        codes: AccessCodes,
         *,
         ticket_key: bytes,
         perform: Callable[[list[Effect]], None],
@@ -75,10 +79,11 @@ class Service:
         self._mint = mint
         self._throttles = throttles
         self._knocks = knocks
+        self._access = access
+        self._codes = codes
         self._ticket_key = ticket_key
         self._perform = perform
         self.requests = 0
-        self.registration_open = settings.registration == "open"
 
     def answer(self, client: Client, request: Message) -> Answer:
         """The reply to a request, or a coroutine of it. Raises `Refused`, as the coroutine may."""
@@ -114,7 +119,7 @@ class Service:
                 return self._logout(client, session)
             case messages.Hello():
                 return self._hello(client, request)
-            case messages.Signup() | messages.Login() | messages.Resume():
+            case messages.Signup() | messages.Login() | messages.Resume() | messages.Reset():
                 raise Refused(ErrorCode.ALREADY_LOGGED_IN, "This connection is logged in; log out first.")
             case _:
                 raise Refused(ErrorCode.METHOD_NOT_FOUND, "There is no such request.")
@@ -135,6 +140,8 @@ class Service:
                 return self._login(client, request)
             case messages.Resume():
                 return self._resume(client, request)
+            case messages.Reset():
+                return self._reset(client, request)
             case _:
                 raise Refused(ErrorCode.LOGIN_REQUIRED, "Log in first.")
 
@@ -145,6 +152,7 @@ class Service:
                 f"This phone book speaks protocol {wire.PROTOCOL_MAJOR}.{wire.PROTOCOL_MINOR}, your shell "
                 f"{request.major}.{request.minor}; update the older of the two.",
             )
+        self._access.check(client.address, time())
         client.greeted, client.version = True, request.client
         return messages.Welcome(
             wire.PROTOCOL_MAJOR,
@@ -156,35 +164,32 @@ class Service:
         )
 
     async def _signup(self, client: Client, request: messages.Signup) -> Message:
-        if not self.registration_open:
-            raise Refused(
-                ErrorCode.REGISTRATION_CLOSED, "This phone book takes no sign-ups; ask its operator."
-            )
-        check_fingerprint = _fingerprint(request.certificate)
+        self._access.check(client.address, time())
+        self._access.check_registration(request.invite)
+        key_fingerprint = checked_fingerprint(request.certificate)
         try:
-            name = await asyncio.to_thread(_checked_name, request.name)
+            name = await asyncio.to_thread(checked_name, request.name)
         except BadName as error:
             raise Refused(ErrorCode.BAD_NAME, str(error)) from None
         with self._throttled("signup-throttled", request.name, client):
             self._throttles.signup(client.prefix, monotonic())
         taken = f"The name {name} is taken, or looks like one that is; choose another."
-        if await self._accounts.find(name_key(name)) is not None:
+        key, now = name_key(name), time()
+        if self._access.name_ban(key, now) or await self._accounts.find(key) is not None:
             raise Refused(ErrorCode.NAME_TAKEN, taken)
         password_hash = await self._passwords.hash(request.password)
-        now = time()
+        wanted = Account(AccountId(0), key, name, password_hash, now, key_fingerprint, last_seen=now)
         try:
-            account = await self._accounts.create(
-                Account(
-                    AccountId(0), name_key(name), name, password_hash, now, check_fingerprint, last_seen=now
-                )
-            )
+            async with self._codes.invited(request.invite, key):
+                account = await self._accounts.create(wanted)
         except NameInUse:
             raise Refused(ErrorCode.NAME_TAKEN, taken) from None
         self._perform([Happened(now, "signup", account.name, address=client.address)])
         return await self._begin(client, account, request.endpoints)
 
     async def _login(self, client: Client, request: messages.Login) -> Message:
-        key_fingerprint = _fingerprint(request.certificate)
+        self._access.check(client.address, time())
+        key_fingerprint = checked_fingerprint(request.certificate)
         attempt = self._attempt(client, name_key(request.name))
         account = await self._accounts.find(name_key(request.name))
         if not await self._right(attempt, account, request.password) or account is None:
@@ -196,6 +201,27 @@ class Service:
         latest = await self._accounts.get(account.id)
         if latest is None or latest.password_hash != account.password_hash:
             raise Refused(ErrorCode.WRONG_CREDENTIALS, "The password was changed at this moment.")
+        return await self._begin(client, account, request.endpoints, **changes)
+
+    async def _reset(self, client: Client, request: messages.Reset) -> Message:
+        self._access.check(client.address, time())
+        key_fingerprint = checked_fingerprint(request.certificate)
+        key = name_key(request.name)
+        attempt = self._attempt(client, key)
+        account = await self._accounts.find(key)
+        try:
+            password_hash = await self._passwords.hash(request.password)
+        except Refused:
+            self._throttles.abandoned(attempt, monotonic())
+            raise
+        if not await self._codes.redeem_reset(request.token, account) or account is None:
+            self._perform([Happened(time(), "reset-failed", request.name, address=client.address)])
+            raise Refused(
+                ErrorCode.WRONG_CREDENTIALS, "The name or the token is not right, or the token has run out."
+            )
+        self._throttles.succeeded(attempt, monotonic())
+        self._perform([Happened(time(), "reset", account.name, address=client.address)])
+        changes = {"fingerprint": key_fingerprint, "password_hash": password_hash}
         return await self._begin(client, account, request.endpoints, **changes)
 
     async def _resume(self, client: Client, request: messages.Resume) -> Message:
@@ -213,10 +239,12 @@ class Service:
         **changes: Any,
     ) -> Message:
         """A session of a new epoch: resume tokens of older ones no longer hold."""
-        account = await self._accounts.update(account.id, new_epoch=True, **changes)
+        self._access.check(client.address, time(), account.key)
+        account = await self._accounts.update(account.id, new_epoch=True, active=time(), **changes)
         return self._enter(client, account, endpoints)
 
     def _enter(self, client: Client, account: Account, endpoints: tuple[messages.Endpoint, ...]) -> Message:
+        self._access.check(client.address, time(), account.key)
         session_id, effects = self._directory.open(account, client.address, endpoints, time())
         client.session_id = session_id
         self._perform(effects)
@@ -234,7 +262,7 @@ class Service:
             return profile
 
         async def stored() -> Message:
-            return self._directory.profile(session, await self._stored(request.name))
+            return self._directory.profile(session, await self.stored(request.name))
 
         return stored()
 
@@ -261,7 +289,7 @@ class Service:
     async def _introduce(self, session: Session, request: messages.Introduce) -> Message:
         account = self._directory.visible(session.account.key, name_key(request.name))
         if account is None:
-            account = await self._stored(request.name)
+            account = await self.stored(request.name)
         if account.key == session.account.key:
             raise Refused(ErrorCode.UNAVAILABLE, "That is you.")
         self._throttles.introduction(session.account.key, monotonic())
@@ -273,7 +301,7 @@ class Service:
     async def _knock(self, session: Session, request: messages.Knock) -> Message:
         """The same look and the same write, whoever is there; they hear of it after this is answered."""
         self._throttles.introduction(session.account.key, monotonic())  # a knock costs as much
-        account = await self._stored(request.name)
+        account = await self.stored(request.name)
         if account.key == session.account.key:
             raise Refused(ErrorCode.UNAVAILABLE, "That is you.")
         await self._knocks.leave(account.key, session.account.name, time())
@@ -320,7 +348,7 @@ class Service:
 
     async def kick(self, name: str, reason: str) -> bool:
         """Ends somebody's session and its resume token; whether there was one. Raises `Refused`."""
-        account = await self._stored(name)
+        account = await self.stored(name)
         await self._accounts.update(account.id, new_epoch=True)
         effects = self._directory.kick(account.key, reason, time())
         self._perform(effects)
@@ -328,7 +356,8 @@ class Service:
 
     # --- inside -----------------------------------------------------------------------------------------
 
-    async def _stored(self, name: str) -> Account:
+    async def stored(self, name: str) -> Account:
+        """The account of a name. Raises `Refused(UNKNOWN_NAME)`."""
         account = await self._accounts.find(name_key(name))
         if account is None:
             raise Refused(ErrorCode.UNKNOWN_NAME, f"There is no account {name}.")
@@ -386,20 +415,3 @@ class Service:
                 self.note(client, "requests-throttled")
             raise Refused(ErrorCode.RATE_LIMITED, "Too many requests; go slower.", retry_after=1 / rate)
         client.credit -= 1
-
-
-def _checked_name(name: str) -> str:
-    """Off the event loop: the first look at the tables of look-alikes takes 100 ms."""
-    checked = check_name(name)
-    skeleton(checked)
-    return checked
-
-
-def _fingerprint(certificate: bytes) -> bytes:
-    try:
-        check_certificate(certificate)
-    except ValueError:
-        raise Refused(
-            ErrorCode.BAD_CERTIFICATE, "The identity certificate must be X.509 with a P-256 key."
-        ) from None
-    return fingerprint(certificate)

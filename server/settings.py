@@ -21,7 +21,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = f"0.0.0.0:{DEFAULT_PORT}"  # others must reach it
     data: str = ""
     announce: bool = True
-    registration: Literal["open", "closed"] = "open"
+    registration: Literal["open", "invite", "closed"] = "open"
     addresses: Literal["introduced", "members"] = "introduced"
     tls_certificate: str = ""
     tls_key: str = ""

@@ -40,6 +40,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     visibility: Visibility
     allowed: Annotated[tuple[Annotated[str, Meta(max_length=MAX_NAME)], ...], Meta(max_length=MAX_ALLOWED)]
     epoch: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    active: float
 
 
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,6 +104,7 @@ def _row(account: Account) -> Row:
         account.visibility,
         account.allowed,
         account.epoch,
+        account.active,
     )
 
 
@@ -124,6 +126,7 @@ def _account(source: Path, row: Row) -> Account:
         tuple(map(NameKey, row.allowed)),
         row.last_seen,
         row.epoch,
+        row.active,
     )
 
 

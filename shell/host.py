@@ -16,7 +16,7 @@ from server.announcer import Announcer
 from server.console import AdminConsole
 from server.embedded import EmbeddedPhoneBook
 from server.errors import FolderInUse, PortTaken, ServerError
-from server.operator import Operator
+from server.operator import LocalOperator
 from server.settings import ServerSettings, listen_address, load
 from shell.app import Shell
 from shell.discovery import show_address
@@ -132,7 +132,7 @@ class Town:
         """Somebody's shell, or the operator's console for `server`."""
         app: Shell | AdminConsole
         if name == OPERATOR:
-            app = AdminConsole(Operator(self.book), output=output)
+            app = AdminConsole(LocalOperator(self.book), output=output)
         else:
             app = Shell(self.settings_of(name), output=output)
         self._apps.append(app)

@@ -142,13 +142,13 @@ class Messenger:
             raise AlreadyLoggedIn(f"You are logged in as {self.book.session.name}; `logout` first.")
         await self.book.connect()
 
-    async def signup(self, name: str, password: str) -> str:
+    async def signup(self, name: str, password: str, invite: str = "") -> str:
         """Makes an account and logs in; the name as the phone book keeps it."""
-        return await self._begin(name, password, self.book.signup)
+        return await self._begin(name, password, lambda *who: self.book.signup(*who, invite=invite))
 
-    async def login(self, name: str, password: str) -> str:
-        """Logs in; the name as it was written at sign-up."""
-        return await self._begin(name, password, self.book.login)
+    async def login(self, name: str, password: str, reset: str = "") -> str:
+        """Logs in, with a reset token under a new password; the name as it was written at sign-up."""
+        return await self._begin(name, password, lambda *who: self.book.login(*who, reset=reset))
 
     async def logout(self) -> None:
         """Ends the session. What waits in the outbox stays on disk.

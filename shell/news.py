@@ -41,6 +41,8 @@ REASONS = {
     CloseReason.REPLACED: "Your session was taken over",
     CloseReason.PASSWORD_CHANGED: "The password was changed",
     CloseReason.SHUTDOWN: "The session is over",
+    CloseReason.BANNED: "The operator keeps you out",
+    CloseReason.DELETED: "The account is gone",
     CloseReason.TOO_SLOW: "The phone book cut a connection that did not read",
 }
 

@@ -33,6 +33,7 @@ from wire.messages import (
     NewToken,
     Passwd,
     Ping,
+    Reset,
     Resume,
     Session,
     SetEndpoints,
@@ -43,7 +44,13 @@ from wire.messages import (
 log = logging.getLogger(__name__)
 ReplyT = TypeVar("ReplyT", bound=Message)
 
-ENDS_SESSION = (CloseReason.KICKED, CloseReason.REPLACED, CloseReason.PASSWORD_CHANGED)
+ENDS_SESSION = (
+    CloseReason.KICKED,
+    CloseReason.REPLACED,
+    CloseReason.PASSWORD_CHANGED,
+    CloseReason.BANNED,
+    CloseReason.DELETED,
+)
 FIRST_RETRY, MAX_RETRY = 0.25, 30.0  # seconds between attempts to come back, doubling, with jitter
 
 
@@ -183,16 +190,34 @@ class PhoneBook:
         return await self._connection.request(request, reply_type)
 
     async def signup(
-        self, name: str, password: str, identity: Identity, endpoints: tuple[Endpoint, ...] = ()
+        self,
+        name: str,
+        password: str,
+        identity: Identity,
+        endpoints: tuple[Endpoint, ...] = (),
+        *,
+        invite: str = "",
     ) -> Session:
-        """Makes an account and logs in."""
-        return await self._begin(Signup(name, password, identity.certificate, endpoints), endpoints)
+        """Makes an account and logs in; `invite` is a code of the operator, where one is asked for."""
+        return await self._begin(Signup(name, password, identity.certificate, endpoints, invite), endpoints)
 
     async def login(
-        self, name: str, password: str, identity: Identity, endpoints: tuple[Endpoint, ...] = ()
+        self,
+        name: str,
+        password: str,
+        identity: Identity,
+        endpoints: tuple[Endpoint, ...] = (),
+        *,
+        reset: str = "",
     ) -> Session:
-        """Logs in; an older session of the account ends."""
-        return await self._begin(Login(name, password, identity.certificate, endpoints), endpoints)
+        """Logs in; an older session of the account ends.
+
+        With a one-time token of the operator as `reset`, the password is a new one that is set by it.
+        """
+        certificate = identity.certificate
+        if reset:
+            return await self._begin(Reset(name, reset, password, certificate, endpoints), endpoints)
+        return await self._begin(Login(name, password, certificate, endpoints), endpoints)
 
     async def passwd(self, old: str, new: str) -> None:
         """Changes the password; other sessions of the account end."""
@@ -222,7 +247,7 @@ class PhoneBook:
             raise NotLoggedIn("You are not logged in; type `login NAME` or `signup NAME`.")
         return self.session
 
-    async def _begin(self, request: Signup | Login, endpoints: tuple[Endpoint, ...]) -> Session:
+    async def _begin(self, request: Signup | Login | Reset, endpoints: tuple[Endpoint, ...]) -> Session:
         self._endpoints = endpoints
         self.session = await self._ask(request, Session)
         return self.session

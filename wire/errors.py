@@ -2,6 +2,7 @@
 
 WireError
 ├── Refused          the other side said no: a JSON-RPC error object
+│   └── Banned       the operator keeps this name or address out
 ├── FrameTooLong     a line or frame over its bound
 ├── BadFrame         bytes that are not a message
 ├── BadName          a user name that the rules do not allow
@@ -26,10 +27,13 @@ class ErrorCode(enum.IntEnum):
     BAD_PASSWORD = 103
     BAD_CERTIFICATE = 104
     REGISTRATION_CLOSED = 105
+    INVITE_NEEDED = 106
+    INVITE_REFUSED = 107
     WRONG_CREDENTIALS = 110
     LOGIN_REQUIRED = 111
     RESUME_REFUSED = 112
     ALREADY_LOGGED_IN = 113
+    BANNED = 114
     UNKNOWN_NAME = 120
     UNAVAILABLE = 121
     RATE_LIMITED = 130
@@ -52,6 +56,10 @@ class ErrorData(msgspec.Struct, frozen=True, omit_defaults=True):
     slug: str = ""
     retry_after: float = 0.0
     """Seconds after which trying again makes sense; 0 where time does not help."""
+    reason: str = ""
+    """For `banned`: the operator's words."""
+    until: float = 0.0
+    """For `banned`: when it ends, seconds since the epoch; 0 for never."""
 
 
 class ErrorObject(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -89,7 +97,22 @@ class Refused(WireError):
     @classmethod
     def from_object(cls, error: ErrorObject) -> "Refused":
         """The error that the other side raised."""
+        if error.code == ErrorCode.BANNED:
+            return Banned(error.message, reason=error.data.reason, until=error.data.until)
         return cls(error.code, error.message, retry_after=error.data.retry_after)
+
+
+class Banned(Refused):
+    """The operator keeps this name or address out; nobody may try again before `until`."""
+
+    def __init__(self, message: str, *, reason: str, until: float) -> None:
+        super().__init__(ErrorCode.BANNED, message)
+        self.reason = reason
+        self.until = until
+
+    def to_object(self) -> ErrorObject:
+        """The error object, with reason and end."""
+        return ErrorObject(self.code, str(self), ErrorData(self.slug, reason=self.reason, until=self.until))
 
 
 class FrameTooLong(WireError):

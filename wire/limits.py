@@ -19,6 +19,7 @@ MAX_CERTIFICATE = 2 * KIB  # bytes of DER; a self-signed P-256 certificate takes
 FINGERPRINT_BYTES = 32  # SHA-256
 MAX_TICKET = 1 * KIB  # bytes of a signed introduction
 MAX_TOKEN = 512  # characters of a resume token
+MAX_CODE = 64  # characters of an invite or a reset token as somebody types it
 MAX_PATTERN = 64  # characters of a pattern in `list`
 MAX_WATCHED = 1_000  # names that one session may watch
 MAX_ALLOWED = 1_000  # names that may see somebody whose visibility is `contacts`

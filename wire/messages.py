@@ -20,6 +20,7 @@ Certificate = Annotated[bytes, Meta(max_length=limits.MAX_CERTIFICATE)]
 FingerprintBytes = Annotated[
     bytes, Meta(min_length=limits.FINGERPRINT_BYTES, max_length=limits.FINGERPRINT_BYTES)
 ]
+Code = Annotated[str, Meta(max_length=limits.MAX_CODE)]
 Token = Annotated[str, Meta(max_length=limits.MAX_TOKEN)]
 
 
@@ -50,6 +51,8 @@ class CloseReason(enum.Enum):
     PASSWORD_CHANGED = "password-changed"  # noqa: S105
     SHUTDOWN = "shutdown"
     TOO_SLOW = "too-slow"
+    BANNED = "banned"
+    DELETED = "deleted"
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -91,6 +94,18 @@ class Signup(Message, frozen=True):
     """Makes an account and logs in."""
 
     name: Annotated[str, Meta(max_length=256)]  # longer than a name may be, so that the rules can say why not
+    password: Password
+    certificate: Certificate
+    endpoints: Endpoints = ()
+    invite: Code = ""
+    """A one-time code of the operator, where the phone book asks for one."""
+
+
+class Reset(Message, frozen=True):
+    """Sets a new password by a one-time token of the operator, and logs in."""
+
+    name: Annotated[str, Meta(max_length=256)]
+    token: Code
     password: Password
     certificate: Certificate
     endpoints: Endpoints = ()
@@ -313,6 +328,7 @@ METHODS: dict[str, tuple[type[Message], type[Message]]] = {
     "hello": (Hello, Welcome),
     "signup": (Signup, Session),
     "login": (Login, Session),
+    "reset": (Reset, Session),
     "resume": (Resume, Session),
     "logout": (Logout, Done),
     "list": (ListPeople, People),

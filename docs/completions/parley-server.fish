@@ -51,7 +51,7 @@ function _shtab_parley_server_using
 end
 
 set -g _shtab_parley_server_commands 
-set -g _shtab_parley_server_opts_with_value --data --listen --settings
+set -g _shtab_parley_server_opts_with_value --data --listen --settings --transcript -c
 
 complete -c parley-server -e
 complete -c parley-server -f
@@ -63,3 +63,8 @@ complete -c parley-server -n _shtab_parley_server_using -l data -xka "(__fish_co
 complete -c parley-server -n _shtab_parley_server_using -l listen -x -d 'where to listen (0.0.0.0:6969); port 0 picks one'
 complete -c parley-server -n _shtab_parley_server_using -l no-announce -d 'do not announce it on the local network (DNS-SD)'
 complete -c parley-server -n _shtab_parley_server_using -l headless -d 'no console; for a service'
+complete -c parley-server -n _shtab_parley_server_using -s c -x -d 'console: run it and leave; repeatable'
+complete -c parley-server -n _shtab_parley_server_using -l transcript -xka "(__fish_complete_path (commandline -ct))" -d 'console: play transcripts'
+complete -c parley-server -n _shtab_parley_server_using -l json -d 'one JSON object a line'
+complete -c parley-server -n _shtab_parley_server_using -l plain -d 'no colours, boxes or toolbar'
+complete -c parley-server -n '_shtab_parley_server_using; and test $_shtab_parley_server_npos -eq 0' -ka "console" -d 'console: operate the phone book that runs already'

@@ -105,21 +105,29 @@ def _counts(counts: dict[str, int]) -> str:
 def signup(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Asks for the password twice where a person types it."""
     app.call(app.messenger.reach())
-    password = app.read_password("Password: ", arguments.password_file)
-    if app.interactive and arguments.password_file is None:
-        again = app.ask_secret("Again: ")
-        if again != password:
-            raise CommandError("The two passwords differ; nothing was done.")
-    app.call(app.messenger.signup(arguments.name, password), LOGIN_PATIENCE)
+    password = _new_password(app, "Password: ", arguments.password_file)
+    app.call(app.messenger.signup(arguments.name, password, arguments.invite), LOGIN_PATIENCE)
     return _logged_in(app)
 
 
 def login(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
-    """Logs in."""
+    """Logs in; with a token of the operator under a new password."""
     app.call(app.messenger.reach())
+    if arguments.reset:
+        new = _new_password(app, "New password: ", arguments.password_file)
+        app.call(app.messenger.login(arguments.name, new, arguments.reset), LOGIN_PATIENCE)
+        return _logged_in(app)
     password = app.read_password("Password: ", arguments.password_file)
     app.call(app.messenger.login(arguments.name, password), LOGIN_PATIENCE)
     return _logged_in(app)
+
+
+def _new_password(app: "UserConsole", question: str, file: str | None) -> str:
+    """Asked for twice where a person types it."""
+    password = app.read_password(question, file)
+    if app.interactive and file is None and app.ask_secret("Again: ") != password:
+        raise CommandError("The two passwords differ; nothing was done.")
+    return password
 
 
 def _logged_in(app: "UserConsole") -> LoggedIn:
@@ -201,6 +209,16 @@ def _enter_arguments(parser: Parser) -> None:
     )
 
 
+def _signup_arguments(parser: Parser) -> None:
+    _enter_arguments(parser)
+    parser.add_argument("--invite", metavar="CODE", default="", help="the operator's, where one is needed")
+
+
+def _login_arguments(parser: Parser) -> None:
+    _enter_arguments(parser)
+    parser.add_argument("--reset", metavar="TOKEN", help="the operator's, for a forgotten password")
+
+
 def _passwd_arguments(parser: Parser) -> None:
     from cmd2 import Cmd
 
@@ -232,8 +250,8 @@ def _visibility_arguments(parser: Parser) -> None:
 
 
 COMMANDS: tuple[Command["UserConsole"], ...] = (
-    Command("signup", TOPIC, "Make an account and log in", signup, _enter_arguments),
-    Command("login", TOPIC, "Log in to your account", login, _enter_arguments),
+    Command("signup", TOPIC, "Make an account and log in", signup, _signup_arguments),
+    Command("login", TOPIC, "Log in to your account", login, _login_arguments),
     Command("logout", TOPIC, "Log out", logout),
     Command("passwd", TOPIC, "Change your password", passwd, _passwd_arguments),
     Command("visibility", TOPIC, "Say who may see you, and as what", visibility, _visibility_arguments),

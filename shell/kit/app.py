@@ -19,7 +19,7 @@ from cmd2.utils import Settable
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.formatted_text import fragment_list_to_text, to_formatted_text
 from prompt_toolkit.output import DummyOutput
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
@@ -161,7 +161,7 @@ class ConsoleApp(cmd2.Cmd):
         rendered = outcome.render(plain=self.plain)
         if rendered is not None:
             # A person's lines break between words; a script's sentences stay whole.
-            wraps = not self.plain and (self.interactive or isinstance(rendered, Table))
+            wraps = not self.plain and (self.interactive or isinstance(rendered, Table | Group))
             self.poutput(rendered, soft_wrap=not wraps)
 
     @contextlib.contextmanager

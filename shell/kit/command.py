@@ -9,14 +9,14 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 import cmd2
 import msgspec
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.tables import table
 from shell.kit.verbatim import HELP_FLAGS, VerbatimWords
 
-_OPTION = re.compile(r"(?P<option>--[a-z][a-z-]*)(?=\s|$)")
+_OPTION = re.compile(r"(?P<option>--[a-z][a-z-]*)(?P<inline>=\S+)?(?=\s|$)")
 _VALUE = re.compile(r"(?:\"(?P<quoted>[^\"]*)\"|(?P<bare>\S+))(?=\s|$)")
 _BAD_CHOICE = re.compile(r"invalid choice: '(?P<wrong>[^']*)' \(choose from (?P<choices>[^)]*)\)")
 _BAD_OPTION = re.compile(r"unrecognized arguments:.*?(?P<wrong>--[a-z-]+)")
@@ -61,16 +61,21 @@ class Listing(Outcome, frozen=True):
         """What to say where there is nothing."""
         raise NotImplementedError
 
+    def footer(self) -> str:
+        """What to say below the table; empty for nothing."""
+        return ""
+
     def records(self) -> Iterable[msgspec.Struct]:
         """One object for each row."""
         return self.rows()
 
     def render(self, *, plain: bool) -> RenderableType:
-        """The table."""
+        """The table, and what is said below it."""
         rows = self.rows()
         if not rows:
             return Text(self.empty())
-        return table(self.columns(), [self.cells(row, plain=plain) for row in rows], plain=plain)
+        made = table(self.columns(), [self.cells(row, plain=plain) for row in rows], plain=plain)
+        return Group(made, Text(self.footer())) if self.footer() else made
 
 
 class Said(Outcome, frozen=True):
@@ -100,6 +105,9 @@ class Command(Generic[AppT]):
     verbatim: tuple[str, ...] = ()
     """Names of the arguments of a command whose last one is taken as it was typed, quotes and all; a last
     name that ends in `?` may be left out."""
+    options_between: bool = False
+    """Whether options may stand between verbatim arguments, too, and an unknown one is an error. Not for
+    messages, whose text may begin as an option does. `--` ends the options."""
     details: str = ""
     """What help says after the arguments."""
     aliases: tuple[str, ...] = ()
@@ -122,6 +130,8 @@ class Parser(cmd2.Cmd2ArgumentParser):
 
     left_alone_after = ""
     """A word; what follows it is somebody else's command line, and becomes the argument `after`."""
+    options_between = False
+    """See `Command`."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> argparse.Namespace:  # type: ignore[override]
         """As argparse, except that words taken verbatim are not looked at, but for options before them."""
@@ -141,9 +151,14 @@ class Parser(cmd2.Cmd2ArgumentParser):
         parsed = argparse.Namespace()
         if self._option_string_actions.keys() - set(HELP_FLAGS):
             options, rest = self._leading_options(words.text)
-            words = VerbatimWords(words.names, rest)
-            stand_ins = [] if words.missing else ["-"] * len(words.names)
-            parsed = super().parse_args([*options, *stand_ins])
+            before: list[str] = []
+            while self.options_between and rest and len(before) < len(words.names) - 1:
+                word, *after = rest.split(None, 1)
+                before.append(word)
+                more, rest = self._leading_options("".join(after))
+                options += more
+            words = VerbatimWords(words.names, " ".join([*before, rest]))
+            parsed = super().parse_args([*options, "--", *["-"] * len(words.names)])
         if words.missing:
             self.error(f"{words.missing} is missing")
         vars(parsed).update(words.named)
@@ -154,11 +169,12 @@ class Parser(cmd2.Cmd2ArgumentParser):
         options: list[str] = []
         while found := _OPTION.match(text):
             action = self._option_string_actions.get(found["option"])
-            if action is None:
+            if action is None and not self.options_between:
                 break
-            options.append(found["option"])
-            text = text[found.end("option") :].lstrip()
-            if action.nargs != 0 and (value := _VALUE.match(text)):
+            options.append(found[0])
+            text = text[found.end() :].lstrip()
+            takes_value = action is not None and action.nargs != 0 and not found["inline"]
+            if takes_value and (value := _VALUE.match(text)):
                 options.append(value["quoted"] if value["quoted"] is not None else value["bare"])
                 text = text[value.end() :].lstrip()
         return options, text.removeprefix("-- ") if options or text.startswith("-- ") else text
@@ -197,6 +213,7 @@ def _method(command: Command[Any]) -> Callable[..., Any]:
     def build() -> Parser:
         parser = Parser(description=command.summary, epilog=command.details or None)
         command.arguments(parser)
+        parser.options_between = command.options_between
         return parser
 
     def run(app: Any, arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Times for people: seconds since the epoch as local words."""
+"""Times for people: seconds since the epoch as local words, and spans as they are typed."""
 
 import contextlib
 import difflib
@@ -91,3 +91,8 @@ def parse_moment(text: str, now: datetime) -> datetime:
     raise MomentUnknown(
         f"{text!r} is no moment; write 2026-11-24, 14:00, yesterday, monday, 2h, 3d or 1w.{hint}"
     )
+
+
+def past(text: str) -> float:
+    """A moment in the past, in seconds since the epoch. Raises `MomentUnknown`."""
+    return parse_moment(text, datetime.fromtimestamp(time()).astimezone()).timestamp()

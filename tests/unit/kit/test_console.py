@@ -46,8 +46,19 @@ def _fail_arguments(parser: Parser) -> None:
     parser.add_argument("how", choices=("foreseen", "unforeseen"))
 
 
+def _shout(app: ConsoleApp, arguments: argparse.Namespace) -> Outcome:
+    return Echoed(arguments.name, f"{arguments.times} {arguments.loud} {arguments.text}")
+
+
+def _shout_arguments(parser: Parser) -> None:
+    _say_arguments(parser)
+    parser.add_argument("--loud", action="store_true")
+    parser.add_argument("--times", type=int, default=1)
+
+
 class Console(ConsoleApp):
     COMMANDS = (
+        Command("shout", "Test", "Shout", _shout, _shout_arguments, ("name", "text?"), options_between=True),
         Command("say", "Test", "Say something", _say, _say_arguments, ("name", "text"), aliases=("s",)),
         Command("fail", "Test", "Fail", _fail, _fail_arguments),
         Command("question", "Test", "Ask", _ask),
@@ -101,6 +112,24 @@ def test_quotes_redirections_slashes_and_aliases(line: str) -> None:
 )
 def test_each_error_is_one_line(line: str, message: str, code: ExitCode) -> None:
     assert run(line) == (message + "\n", code)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('shout bob it\'s "late" --loud', 'bob: 1 False it\'s "late" --loud'),
+        ("shout --loud bob --times 3 it's late", "bob: 3 True it's late"),
+        ("shout bob --times=3 late", "bob: 3 False late"),
+        ("shout bob -- --loud is no option here", "bob: 1 False --loud is no option here"),
+        ("shout --loud bob", "bob: 1 True None"),
+        ("shout --loud", "NAME is missing"),
+        ("shout bob --quiet late", "shout: unrecognized arguments: --quiet"),
+        ("shout bob --times many late", "invalid int value: 'many'"),
+        ("shout bob --times", "expected one argument"),
+    ],
+)
+def test_options_stand_before_a_verbatim_text(line: str, said: str) -> None:
+    assert said in run(line)[0]
 
 
 def test_what_nobody_foresaw_is_one_line_and_the_console_goes_on() -> None:

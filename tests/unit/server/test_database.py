@@ -3,14 +3,17 @@
 import re
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from server.accounts import STEPS, SqliteAccounts, read_all
 from server.database import open_database, snapshot, version_of
+from server.ledger import SqliteLedger
 from wire.messages import Visibility
 
+PATIENCE = 60.0  # seconds
 DUMPS = Path(__file__).parent / "databases"
 MADE_UP = ("CREATE TABLE t (a)", "ALTER TABLE t ADD COLUMN b DEFAULT 7", "CREATE TABLE u AS SELECT b FROM t")
 
@@ -38,6 +41,24 @@ def test_accounts_of_every_old_version_are_read(dump: Path, tmp_path: Path) -> N
     again = sqlite3.connect(path)
     assert version_of(again) == len(STEPS)
     again.close()
+    ledger = SqliteLedger(path)
+    assert (ledger.last, ledger.registration) == (0, None)
+    ledger.close()
+
+
+def test_an_upgrade_makes_nobody_idle_and_gives_no_number_again(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.db"
+    with sqlite3.connect(path) as old:
+        old.executescript((DUMPS / "accounts-1.sql").read_text(encoding="utf-8"))
+    old.close()
+    began = time.time()
+    SqliteAccounts(path).close()
+    alice, bob = read_all(path)
+    assert all(abs(account.active - began) < PATIENCE for account in (alice, bob))
+    with sqlite3.connect(path) as now:
+        now.execute("DELETE FROM accounts WHERE id = 2")
+        assert now.execute("SELECT seq FROM sqlite_sequence WHERE name = 'accounts'").fetchone() == (2,)
+    now.close()
 
 
 @pytest.mark.parametrize("start", range(len(MADE_UP)))

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from server.accounts import Account, AccountId, SqliteAccounts
+from server.actions import Kick
 from server.datafolder import DataFolder as ServerFolder
 from server.embedded import EmbeddedPhoneBook
 from server.errors import DataFolderError, FolderInUse, NameInUse
-from server.operator import Operator
+from server.operator import LocalOperator
 from server.settings import ServerSettings
 from shell.datafolder import DataFolder
 from shell.phonebook import PhoneBook
@@ -147,7 +148,7 @@ def test_a_kick_ends_the_resume_token_as_well(tmp_path: Path) -> None:
             client = PhoneBook(address, DataFolder(tmp_path / "alice"), on_push=lambda push: told.set())
             await client.connect()
             session = await client.signup("alice", PASSWORD, make_identity("alice"))
-            assert await asyncio.to_thread(Operator(book).kick, "ALICE", "enough")
+            await asyncio.to_thread(LocalOperator(book).ask, Kick("ALICE", reason="enough"))
             async with asyncio.timeout(10):
                 await told.wait()
             await client.close()
@@ -213,7 +214,7 @@ def test_a_kick_ends_the_way_through_the_relay(tmp_path: Path) -> None:
             relay = book.server.relay
             assert relay is not None
             relay.introduce(name_key("alice"), name_key("bob"), bytes(range(2 * PASS_BYTES)), 0.0)
-            assert await asyncio.to_thread(Operator(book).kick, "alice", "enough")
+            await asyncio.to_thread(LocalOperator(book).ask, Kick("alice", reason="enough"))
             assert relay.pairs == 0
 
         logged_in(tmp_path, book, talk)

@@ -33,6 +33,7 @@ accounts = st.lists(
         st.integers(1, 2**63 - 1),
         created=moments,
         last_seen=moments,
+        active=moments,
         fingerprint=st.binary(min_size=32, max_size=32),
         visibility=st.sampled_from(Visibility),
         allowed=st.lists(names.map(name_key), max_size=3).map(tuple),

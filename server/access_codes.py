@@ -1,0 +1,52 @@
+"""One-time codes at work: an invite lets one account be made, a reset token sets one password."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from time import time
+
+from server.access import Access, Registration
+from server.accounts import Account
+from server.codes import code_digest
+from server.ledger import SqliteLedger
+from wire.errors import ErrorCode, Refused
+from wire.names import NameKey
+
+
+class AccessCodes:
+    """Runs on the phone book's event loop."""
+
+    def __init__(self, access: Access, ledger: SqliteLedger) -> None:
+        self._access = access
+        self._ledger = ledger
+        self._in_use: set[bytes] = set()
+
+    @contextlib.asynccontextmanager
+    async def invited(self, code: str, key: NameKey) -> AsyncIterator[None]:
+        """While an account is made. Raises `Refused` where registration asks for an invite and this is none.
+
+        The code is for this name before there is an account, so that after a crash in between the same person
+        can try again and nobody else; where no account could be made it is free again.
+        """
+        if self._access.registration is not Registration.INVITE:
+            yield
+            return
+        digest = code_digest(code)
+        if digest in self._in_use or not await self._ledger.take_invite(digest, key, time()):
+            raise Refused(
+                ErrorCode.INVITE_REFUSED,
+                "That invite is not good: it was mistyped, was used, or has run out. Ask the operator.",
+            )
+        self._in_use.add(digest)
+        used = False
+        try:
+            yield
+            used = True
+        finally:
+            self._in_use.discard(digest)
+            await self._ledger.settle_invite(digest, used=used)
+
+    async def redeem_reset(self, token: str, account: Account | None) -> bool:
+        """Whether a token may set a new password for an account; it is used up then."""
+        digest = code_digest(token)
+        number = account.id if account is not None else None
+        return await self._ledger.take_reset(digest, number, time())
