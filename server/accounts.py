@@ -139,6 +139,7 @@ class SqliteAccounts:
 
     def __init__(self, path: Path) -> None:
         """Raises `DataFolderError`."""
+        self.path = path
         try:
             self._changes = Lane("accounts", lambda: open_database(path, STEPS), changes=True)
             self._reads = Lane("accounts-reads", lambda: _connect(path), changes=False)
@@ -149,6 +150,11 @@ class SqliteAccounts:
         """Ends the threads after what was begun."""
         self._reads.close()
         self._changes.close()
+
+    @property
+    def waiting(self) -> int:
+        """Reads and writes that wait for their turn."""
+        return self._reads.waiting + self._changes.waiting
 
     async def create(self, account: Account) -> Account:
         """See `AccountStore`."""

@@ -2,29 +2,23 @@
 its reply. Pure, and the same for the console in the server's terminal and for one that is attached.
 """
 
-from typing import Generic, TypeVar, cast, get_args
-
 import msgspec
 
 from server.access import Registration, Target
+from server.action import Action as Action
+from server.action import Change as Change
+from server.action import Changed as Changed
+from server.action import Reply as Reply
+from server.action import ReplyT as ReplyT
+from server.action import reply_type as reply_type
 from server.effects import Happened
+from server.upkeep_actions import Drain as Drain
+from server.upkeep_actions import ExportAccounts as ExportAccounts
+from server.upkeep_actions import GetSettings as GetSettings
+from server.upkeep_actions import ImportAccounts as ImportAccounts
+from server.upkeep_actions import MakeBackup as MakeBackup
+from server.upkeep_actions import ReloadSettings as ReloadSettings
 from wire.messages import Visibility
-
-ReplyT = TypeVar("ReplyT", bound="Reply")
-
-
-def _tag(name: str) -> str:
-    """`ListClients` as `list-clients`."""
-    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """The base of all answers."""
-
-
-class Action(msgspec.Struct, Generic[ReplyT], frozen=True, omit_defaults=True, tag_field="action", tag=_tag):
-    """The base of all actions; `ReplyT` is what answers it."""
-
 
 # --- what there is to see -------------------------------------------------------------------------------
 
@@ -186,25 +180,6 @@ class ListInvites(Action[Invites], frozen=True):
 # --- what changes something -----------------------------------------------------------------------------
 
 
-class Changed(Reply, frozen=True):
-    """What a change did, or would do where it was only tried."""
-
-    hit: tuple[str, ...]
-    """Names, and networks, that it hits."""
-    number: int | None = None
-    """Of its entry in the journal; None where it was only tried."""
-    undoable: bool = False
-    codes: tuple[str, ...] = ()
-    """One-time codes, told this once."""
-
-
-class Change(Action[Changed], frozen=True, kw_only=True):
-    """The base of what changes something; with `dry_run` it only says whom it would hit."""
-
-    reason: str = ""
-    dry_run: bool = False
-
-
 class Kick(Change, frozen=True):
     """Ends somebody's session; the reason is told to them."""
 
@@ -314,6 +289,8 @@ AnyChange = (
     | Restore
     | Failed
     | Undo
+    | Drain
+    | ImportAccounts
 )
 
 
@@ -380,15 +357,9 @@ AnyAction = (
     | ListInvites
     | ListEntries
     | VerifyJournal
+    | GetSettings
+    | ReloadSettings
+    | MakeBackup
+    | ExportAccounts
     | AnyChange
 )
-
-
-def reply_type(action: Action[ReplyT]) -> type[ReplyT]:
-    """The type of the answer to an action."""
-    for base in type(action).__mro__:
-        for origin in getattr(base, "__orig_bases__", ()):
-            for argument in get_args(origin):
-                if isinstance(argument, type) and issubclass(argument, Reply):
-                    return cast(type[ReplyT], argument)
-    raise TypeError(f"{type(action).__name__} names no reply")

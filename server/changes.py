@@ -151,6 +151,10 @@ class Changes:
                 return self._removal(await self.idle(idle_since), number)
             case actions.Restore(entry):
                 return await self._restoration(entry, now)
+            case actions.Drain(seconds):
+                return self._drain(seconds, change.reason)
+            case actions.ImportAccounts(path):
+                return await self._import(path)
             case actions.Undo() | actions.Failed():
                 raise Refused(ErrorCode.INVALID_PARAMS, "That is nothing to do.")
             case _:
@@ -178,6 +182,20 @@ class Changes:
             self._on_shutdown(reason)
 
         return Plan(self._everybody(), carry_out=carry_out)
+
+    def _drain(self, seconds: float, reason: str) -> Plan:
+        async def carry_out() -> None:
+            self._server.upkeep.drain(seconds, reason)
+
+        return Plan(self._everybody(), carry_out=carry_out)
+
+    async def _import(self, path: str) -> Plan:
+        accounts = await self._server.upkeep.importable(path)
+
+        async def carry_out() -> None:
+            await self._server.upkeep.take(accounts)
+
+        return Plan(tuple(account.name for account in accounts), carry_out=carry_out)
 
     def _ban(self, ban: Ban, now: float) -> Plan:
         access, target = self._server.access, ban.target

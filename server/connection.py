@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
-from server.service import Client, Service
+from server.client import Client
+from server.service import Service
 from wire.errors import ErrorCode, FrameTooLong, Refused
 from wire.framing import LineSplitter
 from wire.limits import MAX_FRAME

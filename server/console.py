@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from server import console_audit, console_entry, console_people, console_server
+from server import console_audit, console_entry, console_people, console_server, console_upkeep
 from server.console_server import event_line
 from server.effects import Happened
 from server.operator import LocalOperator, Operator
@@ -32,6 +32,7 @@ COMMANDS: tuple[Command["AdminConsole"], ...] = (
     *console_entry.COMMANDS,
     *console_server.COMMANDS,
     *console_audit.COMMANDS,
+    *console_upkeep.COMMANDS,
 )
 
 

@@ -96,6 +96,10 @@ def described(change: AnyChange, hit: str) -> str:
             return f"prune idle since {moment(idle_since)}: {hit or 'nobody'}"
         case actions.Restore():
             return f"bring back {hit}"
+        case actions.Drain(seconds):
+            return f"drain within {seconds:g} s"
+        case actions.ImportAccounts(path):
+            return f"import {path}"
         case actions.Failed(entry):
             return f"entry {entry} was not carried out"
         case actions.Undo(entry):

@@ -106,6 +106,11 @@ class Directory:
         """Everybody who is logged in, by name."""
         return [self._by_key[key] for key in self._keys]
 
+    @property
+    def count(self) -> int:
+        """How many are logged in."""
+        return len(self._sessions)
+
     def session(self, session_id: SessionId) -> Session | None:
         """One session."""
         return self._sessions.get(session_id)

@@ -1,6 +1,7 @@
 """A phone book on a thread of its own inside this process: for the console, the demo and tests."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 from types import TracebackType
@@ -8,7 +9,11 @@ from typing import Any, Self, TypeVar
 
 from server.phonebook import PhoneBookServer
 from server.settings import ServerSettings
+from server.upkeep import Reread
 from wire.certificates import show_fingerprint
+from wire.errors import Refused
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -18,11 +23,12 @@ ANSWER_PATIENCE = 15.0  # seconds for the phone book to answer its operator
 class EmbeddedPhoneBook:
     """A running phone book; a context manager that stops it."""
 
-    def __init__(self, settings: ServerSettings) -> None:
-        """Starts it. Raises what `PhoneBookServer` raises."""
+    def __init__(self, settings: ServerSettings, reread: Reread | None = None) -> None:
+        """Starts it; `reread` reads the settings anew. Raises what `PhoneBookServer` raises."""
         self._loop = new_event_loop()
         self.server = PhoneBookServer(settings)
         self.server.on_shutdown = self._end_asked
+        self.server.upkeep.reread = reread
         self.end_asked = threading.Event()
         """Set when an operator wants the phone book to stop; whoever made it then calls `stop`."""
         self.on_end_asked: Callable[[], None] = lambda: None
@@ -63,6 +69,21 @@ class EmbeddedPhoneBook:
         """Runs a coroutine on the phone book's thread and waits for its result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(ANSWER_PATIENCE)
 
+    def reload(self) -> None:
+        """Reads settings and certificate anew, soon; what comes of it is logged. For a signal handler."""
+        asyncio.run_coroutine_threadsafe(self._reload(), self._loop)
+
+    @property
+    def draining(self) -> bool:
+        """Whether it is about to stop."""
+        return self.server.service.draining
+
+    def drain(self) -> None:
+        """Lets nobody in and stops after the settings' `drain_seconds`. For a signal handler."""
+        self._loop.call_soon_threadsafe(
+            lambda: self.server.upkeep.drain(self.server.settings.drain_seconds, "")
+        )
+
     def stop(self, text: str = "") -> None:
         """Tells everybody and ends; a second call does nothing."""
         if self.running:
@@ -73,6 +94,12 @@ class EmbeddedPhoneBook:
         self._farewell = text
         self.end_asked.set()
         self.on_end_asked()
+
+    async def _reload(self) -> None:
+        try:
+            await self.server.upkeep.reload()
+        except Refused as error:
+            log.error("event=reload-failed reason=%r", str(error))  # noqa: TRY400 - the sentence is enough
 
     async def _close(self) -> None:
         self.server.close()

@@ -6,7 +6,6 @@ ServerError
 │   └── FolderInUse    another phone book has it open
 ├── PortTaken          the address to listen on
 ├── NotAttached        the running phone book cannot be operated from here
-└── NameInUse          an account of that name, or of one that looks like it, exists
 ├── NameInUse          an account of that name, or of one that looks like it, exists
 ├── BackupFailed       a backup, or the way back
 └── TransferFailed     an export or import of accounts

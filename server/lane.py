@@ -36,6 +36,11 @@ class Lane:
         self._thread.submit(self._connection.close)
         self._thread.shutdown()
 
+    @property
+    def waiting(self) -> int:
+        """How much work waits for a turn."""
+        return len(self._waiting)
+
     async def run(self, work: Work[T]) -> T:
         """What the work returns, or raises, once its turn is committed. Raises `sqlite3.Error`."""
         if self._closed:

@@ -150,6 +150,13 @@ def start_log(settings: ServerSettings, file: Path | None) -> Log:
     return log
 
 
+def use_settings(settings: ServerSettings) -> None:
+    """Other settings for the log of this process, where it has one."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, Log):
+            handler.use(settings)
+
+
 def _dropped(count: int) -> logging.LogRecord:
     message = "event=log-dropped count=%d"
     return logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (count,), None)

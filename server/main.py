@@ -28,21 +28,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from server.logs import start_log
     from server.settings import load
 
+    if options.file is not None and options.program != "restore":
+        print(f"parley-server: {options.program or ''} takes no {options.file}.", file=sys.stderr)  # noqa: T201
+        return EXIT_USAGE
     if options.program is None and (options.command or options.transcript):
         print("parley-server: -c and --transcript are for `parley-server console`.", file=sys.stderr)  # noqa: T201
         return EXIT_USAGE
-    try:
-        settings = load(options.settings)
+
+    def read() -> "ServerSettings":
         changes = {key: getattr(options, key) for key in ("listen", "data") if getattr(options, key)}
-        settings = msgspec.structs.replace(settings, **changes)
-        if options.program == "console":
-            return _attach(settings, options)
         if options.no_announce:
-            settings = msgspec.structs.replace(settings, announce=False)
+            changes["announce"] = False
+        return msgspec.structs.replace(load(options.settings), **changes)
+
+    try:
+        settings = read()
+        match options.program:
+            case "console":
+                return _attach(settings, options)
+            case "check":
+                return _check(settings)
+            case "restore":
+                return _restore(settings, options.file)
         start_log(settings, _log_file(settings, headless=options.headless))
         from server.embedded import EmbeddedPhoneBook
 
-        book = EmbeddedPhoneBook(settings)
+        book = EmbeddedPhoneBook(settings, read)
     except ServerError as error:
         print(f"parley-server: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_NETWORK if isinstance(error, PortTaken) else EXIT_USER
@@ -64,12 +75,46 @@ def _announcer(book: "EmbeddedPhoneBook") -> "Announcer":
 
 
 def _serve(book: "EmbeddedPhoneBook") -> int:
-    """Waits for SIGTERM, Ctrl-C or an attached console's `shutdown`, then tells everybody and stops."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: book.end_asked.set())
+    """Waits for SIGTERM, Ctrl-C or an operator's `shutdown`, then tells everybody and stops.
+
+    SIGTERM leaves people the settings' `drain_seconds`, a second one none. SIGHUP reads the settings anew.
+    """
+
+    def end(*_: object) -> None:
+        if book.draining or not book.server.settings.drain_seconds:
+            book.end_asked.set()
+        else:
+            book.drain()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, lambda *_: book.end_asked.set())
+    signal.signal(signal.SIGHUP, lambda *_: book.reload())
     while not book.end_asked.wait(1.0):  # a wait without end would hold the signal back
         pass
     book.stop()
+    return 0
+
+
+def _check(settings: "ServerSettings") -> int:
+    """Says what would keep a phone book from starting; 1 where something would."""
+    from server.check import check
+
+    found = check(settings)
+    for finding in found:
+        print(f"{'ok  ' if finding.good else 'FAIL'}  {finding.what}: {finding.message}")  # noqa: T201
+    return 0 if all(finding.good for finding in found) else EXIT_USER
+
+
+def _restore(settings: "ServerSettings", file: Path | None) -> int:
+    """Makes a data folder of a backup. Raises `BackupFailed`."""
+    from server.backup import restore
+    from server.settings import data_folder
+
+    if file is None:
+        print("parley-server: name the backup: parley-server restore FILE --data DIR", file=sys.stderr)  # noqa: T201
+        return EXIT_USAGE
+    restore(file, data_folder(settings))
+    print(f"{data_folder(settings)} is as it was in {file}.")  # noqa: T201
     return 0
 
 
@@ -109,8 +154,13 @@ def make_parser() -> argparse.ArgumentParser:
         prog="parley-server", description="The phone book of Parley, with its admin console."
     )
     parser.add_argument(
-        "program", nargs="?", choices=("console",), help="console: operate the phone book that runs already"
+        "program",
+        nargs="?",
+        choices=("console", "check", "restore"),
+        help="console: operate the phone book that runs already; check: say what would keep one from "
+        "starting; restore: make a data folder of a backup",
     )
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="restore: the backup")
     parser.add_argument("--version", action="version", version=f"parley-server {wire.VERSION}")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="settings file (TOML)")
     parser.add_argument("--data", metavar="DIR", help="folder of accounts and keys")

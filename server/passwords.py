@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import os
 import threading
+from bisect import bisect_left
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 from typing import TypeVar
 
 from argon2 import PasswordHasher, exceptions
@@ -26,18 +28,39 @@ def _give_way() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)  # of a thread, on Linux
 
 
+class Taken:
+    """A histogram of seconds."""
+
+    bounds = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(self.bounds) + 1)
+        self.sum = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One more; from any thread, where a lost one would do no harm."""
+        self.counts[bisect_left(self.bounds, seconds)] += 1
+        self.sum += seconds
+
+
 class Passwords:
     """Makes and checks hashes off the event loop."""
 
     def __init__(self, settings: ServerSettings) -> None:
-        self._hasher = PasswordHasher(
-            settings.argon2_time, settings.argon2_memory_kib, settings.argon2_parallelism
-        )
-        self._pool = ThreadPoolExecutor(settings.hash_threads, "argon2", _give_way)
-        self._limit = settings.hash_queue + settings.hash_threads
-        self._nobody = self._hasher.hash("the password of no account")
+        self._threads = settings.hash_threads
+        self._pool = ThreadPoolExecutor(self._threads, "argon2", _give_way)
+        self.change(settings)
+        self.taken = Taken()
+        """How long hashes took."""
         self.waiting = 0
         """Hashes that run or wait."""
+
+    def change(self, settings: ServerSettings) -> None:
+        """Other parameters from the next hash on; takes as long as one hash."""
+        hasher = PasswordHasher(settings.argon2_time, settings.argon2_memory_kib, settings.argon2_parallelism)
+        self._nobody = hasher.hash("the password of no account")
+        self._hasher = hasher
+        self._limit = settings.hash_queue + self._threads
 
     def close(self) -> None:
         """Ends the threads."""
@@ -72,8 +95,16 @@ class Passwords:
             raise Refused(
                 ErrorCode.BUSY, "Too many people log in at this moment; try again.", retry_after=BUSY_RETRY
             )
+
+        def timed() -> T:
+            began = perf_counter()
+            try:
+                return work()
+            finally:
+                self.taken.add(perf_counter() - began)
+
         self.waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, timed)
         finally:
             self.waiting -= 1

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from time import monotonic, time
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -33,6 +33,7 @@ from server.effects import (
     Push,
     SessionId,
 )
+from server.eventlog import log_event
 from server.knocks import Knocks
 from server.ledger import SqliteLedger
 from server.listener import listening_pair, tls_context, usable_address
@@ -45,6 +46,7 @@ from server.throttles import Throttles
 from server.tokens import TokenMint
 from server.udp import UdpPort
 from server.unix import CONSOLE_SOCKET
+from server.upkeep import Upkeep
 from wire.certificates import Fingerprint, fingerprint
 from wire.errors import ErrorCode, Refused
 from wire.messages import CloseReason, Message
@@ -53,35 +55,20 @@ from wire.relay import PASS_BYTES
 from wire.rpc import encode_push
 from wire.tickets import Ticket, sign_ticket
 
+if TYPE_CHECKING:
+    from server.metrics import Metrics
+
 log = logging.getLogger(__name__)
 
-SWEEP, SWEEPS = (
-    5.0,
-    4,
-)  # seconds between looks for silent and slow clients, and looks in the shortest patience
+SWEEP = 5.0  # seconds between looks for clients that are silent, slow or do not log in
+SWEEPS = 4  # looks in the shortest patience of the settings, where that makes for more
 FORGET = 3_600.0  # seconds between looks for what operators decided and whose time is over
 FLUSH_PATIENCE = 2.0  # seconds at the end for clients to read why it ends
 KIB = 1024
-MAX_RECENT = 1_000  # of the last events, kept for `watch --last`
-OFFENCES = frozenset(
-    {
-        "login-failed",
-        "login-throttled",
-        "passwd-failed",
-        "signup-throttled",
-        "requests-throttled",
-        "bad-request",
-        "too-slow",
-        "handshake-failed",
-        "connection-displaced",
-        "connection-refused-address",
-        "connection-refused-unproven",
-    }
-)
-"""What an address does that may be worth a ban; `connection-refused-full` is nobody's fault."""
 MIB = 1024 * KIB
 ENDS_RELAY = frozenset({"kick", "ban", "delete", "passwd"})
 """What happens to an account that may use the relay no more, until it is introduced anew."""
+MAX_RECENT = 1_000  # of the last events, kept for `watch --last`
 
 
 class PhoneBookServer:
@@ -94,7 +81,7 @@ class PhoneBookServer:
         self._folder = DataFolder(data_folder(settings))
         with contextlib.ExitStack() as undo:
             undo.callback(self._folder.close)
-            self._tls = self._load_certificate()
+            self._tls, self._fingerprint = self._load_certificate(settings)
             self.accounts = SqliteAccounts(self._folder.accounts)
             undo.callback(self.accounts.close)
             self.ledger = SqliteLedger(self._folder.accounts)
@@ -133,10 +120,14 @@ class PhoneBookServer:
         self.on_shutdown: Callable[[str], None] = lambda reason: None
         """Called when an operator wants the phone book to stop; gets what everybody shall be told."""
         self.administration = Administration(self, lambda reason: self.on_shutdown(reason))
+        self.upkeep = Upkeep(self, lambda reason: self.on_shutdown(reason))
         self._consoles = OperatorSocket(
             self.folder / CONSOLE_SOCKET, self.administration.answer, lambda: self.overview
         )
         self.watchers.add(self._consoles.happened)
+        self.pushes = 0
+        """Notifications sent."""
+        self._metrics: Metrics | None = None
         self.address = ("", 0)
         self._bound: dict[SessionId, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -160,6 +151,10 @@ class PhoneBookServer:
         self._sweeper = asyncio.create_task(self._sweep(), name="sweep")
         self._forgetter = asyncio.create_task(self._forget(), name="forget")
         await self._consoles.start()
+        if self.settings.metrics_listen:
+            from server.metrics import Metrics  # for those who ask for figures only
+
+            self._metrics = Metrics(self)
         log.info("event=listening address=%s port=%d", *self.address)
 
     async def stop(self, text: str = "") -> None:
@@ -180,10 +175,18 @@ class PhoneBookServer:
         self._sweeper.cancel()
         self._forgetter.cancel()
         await self._consoles.stop()
+        if self._metrics is not None:
+            self._metrics.watching.cancel()
+            await asyncio.to_thread(self._metrics.close)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_PATIENCE):
                 await asyncio.gather(*self._tasks, return_exceptions=True)
         self.close()
+
+    async def empty(self) -> None:
+        """Waits until nobody is connected."""
+        if self._acceptor is not None:
+            await self._acceptor.empty()
 
     def close(self) -> None:
         """Lets go of the data folder."""
@@ -192,6 +195,35 @@ class PhoneBookServer:
         self.knocks.close()
         self.ledger.close()
         self._folder.close()
+
+    async def use(self, settings: ServerSettings) -> bool:
+        """Other settings, and the certificate that is there now; whether it is another.
+
+        Raises `SettingsError` where the certificate does not fit, and then nothing has changed.
+        """
+        had = self._fingerprint
+        tls, self._fingerprint = await asyncio.to_thread(self._load_certificate, settings)
+        if self._acceptor is not None:
+            self._acceptor.tls = tls
+            self._acceptor.change(settings)
+        self.settings = settings
+        self.service.change(settings)
+        self.throttles.change(settings)
+        self.directory.open_addresses = settings.addresses == "members"
+        self.set_registration(self.ledger.registration)
+        await asyncio.to_thread(self.passwords.change, settings)
+        return self._fingerprint != had
+
+    @property
+    def admitted(self) -> tuple[int, int]:
+        """Connections, and those of them without a login."""
+        admission = self._acceptor.admission if self._acceptor is not None else None
+        return (admission.total, admission.unproven) if admission is not None else (0, 0)
+
+    @property
+    def metrics_port(self) -> int:
+        """Where the figures are served; 0 where they are not."""
+        return self._metrics.port if self._metrics is not None else 0
 
     @property
     def connections(self) -> set[Connection]:
@@ -223,6 +255,7 @@ class PhoneBookServer:
                     if message is not encoded[0]:  # many are told the same: a line is made once for all
                         encoded = message, encode_push(message)
                     if session in self._bound:
+                        self.pushes += 1
                         self._bound[session].send(encoded[1])
                 case Close(session, reason, text):
                     connection = self._bound.pop(session, None)
@@ -239,7 +272,7 @@ class PhoneBookServer:
                     if self.relay is not None and what in ENDS_RELAY:
                         self.relay.forget(name_key(effect.name))
                     self.recent.append(effect)
-                    self._log(effect)
+                    log_event(effect)
                     for watcher in tuple(self.watchers):  # consoles come and go on other threads
                         watcher(effect)
                 case _:
@@ -264,16 +297,14 @@ class PhoneBookServer:
 
     # --- inside -----------------------------------------------------------------------------------------
 
-    def _load_certificate(self) -> ssl.SSLContext | None:
-        settings = self.settings
+    def _load_certificate(self, settings: ServerSettings) -> tuple[ssl.SSLContext | None, Fingerprint]:
         certificate = (
             Path(settings.tls_certificate).expanduser() if settings.tls_certificate else self._folder.tls
         )
         key = Path(settings.tls_key).expanduser() if settings.tls_key else None
         context = tls_context(certificate, key)
         first = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
-        self._fingerprint = fingerprint(first.public_bytes(serialization.Encoding.DER))
-        return context
+        return context, fingerprint(first.public_bytes(serialization.Encoding.DER))
 
     def _sign(self, ticket: Ticket) -> bytes:
         return sign_ticket(ticket, self._folder.ticket_key)
@@ -353,12 +384,6 @@ class PhoneBookServer:
             connection.refuse(
                 Refused(ErrorCode.INVALID_REQUEST, f"A line took more than {settings.line_seconds} s.")
             )
-
-    def _log(self, event: Happened) -> None:
-        """The address comes first, where a name cannot pose as one; `docs/fail2ban/` matches it."""
-        level = logging.WARNING if event.what in OFFENCES else logging.INFO
-        address = event.address or "-"
-        log.log(level, "event=%s address=%s name=%r detail=%r", event.what, address, event.name, event.detail)
 
     def _task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
 from time import monotonic, time
 from typing import Any
 
@@ -16,14 +15,15 @@ import wire
 from server.access import Access
 from server.access_codes import AccessCodes
 from server.accounts import Account, AccountId, AccountStore
+from server.client import Client
 from server.credentials import checked_fingerprint, checked_name
 from server.directory import Directory, Session
-from server.effects import Effect, Happened, SessionId
+from server.effects import Effect, Happened
 from server.errors import NameInUse
 from server.knocks import Knocks
 from server.passwords import Passwords
 from server.settings import ServerSettings
-from server.throttles import LoginAttempt, Prefix, Throttles
+from server.throttles import LoginAttempt, Throttles
 from server.tokens import TokenMint
 from wire import messages
 from wire.errors import BadName, ErrorCode, Refused
@@ -32,26 +32,9 @@ from wire.messages import Message, Status, Visibility
 from wire.names import NameKey, name_key
 from wire.tickets import TICKET_ID_BYTES
 
-NOWHERE = Prefix("")
 Answer = Message | Coroutine[Any, Any, Message]
+DRAIN_RETRY = 5.0  # seconds after which somebody may ask whether the phone book is back
 MAX_PAGES = 50  # pages of accounts that one `list` by status may look through
-
-
-@dataclass(slots=True)
-class Client:
-    """One connection, as far as requests are concerned."""
-
-    address: str
-    """IP address."""
-    greeted: bool = False
-    prefix: Prefix = NOWHERE
-    """What the address counts as."""
-    version: str = ""
-    session_id: SessionId | None = None
-    hasty: bool = False
-    """Whether it sent more requests than it may."""
-    credit: float = 0.0
-    credit_at: float = 0.0
 
 
 class Service:
@@ -84,6 +67,9 @@ class Service:
         self._ticket_key = ticket_key
         self._perform = perform
         self.requests = 0
+        self.lookups = 0
+        self.draining = False
+        """Whether nobody new is let in, since the phone book is about to stop."""
 
     def answer(self, client: Client, request: Message) -> Answer:
         """The reply to a request, or a coroutine of it. Raises `Refused`, as the coroutine may."""
@@ -124,11 +110,19 @@ class Service:
             case _:
                 raise Refused(ErrorCode.METHOD_NOT_FOUND, "There is no such request.")
 
+    def change(self, settings: ServerSettings) -> None:
+        """Other settings from now on."""
+        self._settings = settings
+
     # --- before login -----------------------------------------------------------------------------------
 
     def _before_login(self, client: Client, request: Message) -> Answer:
         if not client.greeted and not isinstance(request, messages.Hello):
             raise Refused(ErrorCode.HELLO_FIRST, "The first request of a connection is hello.")
+        if self.draining and not isinstance(request, messages.Hello | messages.Ping):
+            raise Refused(
+                ErrorCode.SHUTTING_DOWN, "The phone book is about to stop.", retry_after=DRAIN_RETRY
+            )
         match request:
             case messages.Hello():
                 return self._hello(client, request)
@@ -257,6 +251,7 @@ class Service:
     # --- after login ------------------------------------------------------------------------------------
 
     def _whois(self, session: Session, request: messages.Whois) -> Answer:
+        self.lookups += 1
         profile = self._directory.whois(session, name_key(request.name))
         if profile is not None:
             return profile

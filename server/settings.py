@@ -1,5 +1,6 @@
 """The `[server]` section of a settings file. What a person wrote there is read, never written."""
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -50,6 +51,8 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     relay_mib_per_day: Positive = 1024
     requests_per_second: Positive = 20_000
     send_buffer_kib: Positive = 256
+    drain_seconds: Annotated[float, Meta(ge=0)] = 0.0
+    metrics_listen: str = ""
     log_file: str = ""
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -66,6 +69,20 @@ def load(path: Path | None) -> ServerSettings:
         return read_section(path, "server", ServerSettings)
     except BadSettings as error:
         raise SettingsError(str(error)) from None
+
+
+def metrics_address(listen: str) -> tuple[str, int]:
+    """Where the figures are served. Raises `SettingsError` for anything that others could reach."""
+    host, port = listen_address(listen)
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise SettingsError(
+            f"metrics_listen is {listen!r}, but the figures are for this machine only; write 127.0.0.1:PORT."
+        )
+    return host, port
 
 
 def data_folder(settings: ServerSettings) -> Path:

@@ -9,11 +9,12 @@
 
 _shtab_parley_server_option_strings=(-h --help --version --settings --data --listen --no-announce --headless -c --transcript --json --plain)
 
+_shtab_parley_server_pos_1_COMPGEN=_shtab_compgen_files
 _shtab_parley_server___settings_COMPGEN=_shtab_compgen_files
 _shtab_parley_server___data_COMPGEN=_shtab_compgen_dirs
 _shtab_parley_server___transcript_COMPGEN=_shtab_compgen_files
 
-_shtab_parley_server_pos_0_choices=(console)
+_shtab_parley_server_pos_0_choices=(console check restore)
 
 _shtab_parley_server__h_nargs=0
 _shtab_parley_server___help_nargs=0

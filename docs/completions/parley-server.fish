@@ -67,4 +67,5 @@ complete -c parley-server -n _shtab_parley_server_using -s c -x -d 'console: run
 complete -c parley-server -n _shtab_parley_server_using -l transcript -xka "(__fish_complete_path (commandline -ct))" -d 'console: play transcripts'
 complete -c parley-server -n _shtab_parley_server_using -l json -d 'one JSON object a line'
 complete -c parley-server -n _shtab_parley_server_using -l plain -d 'no colours, boxes or toolbar'
-complete -c parley-server -n '_shtab_parley_server_using; and test $_shtab_parley_server_npos -eq 0' -ka "console" -d 'console: operate the phone book that runs already'
+complete -c parley-server -n '_shtab_parley_server_using; and test $_shtab_parley_server_npos -eq 0' -ka "console check restore" -d 'console: operate the phone book that runs already; check: say what would keep one from starting; restore: make a data folder of a backup'
+complete -c parley-server -n '_shtab_parley_server_using; and test $_shtab_parley_server_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'restore: the backup'

@@ -5,13 +5,16 @@ import sys
 import server.embedded
 from server.main import main
 from server.phonebook import PhoneBookServer
+from server.settings import ServerSettings
+from wire.certificates import Fingerprint
 
 
 class PlainPhoneBook(PhoneBookServer):
     """The same phone book on bare TCP."""
 
-    def _load_certificate(self) -> None:
-        super()._load_certificate()
+    def _load_certificate(self, settings: ServerSettings) -> tuple[None, Fingerprint]:
+        _, fingerprint = super()._load_certificate(settings)
+        return None, fingerprint
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from server.eventlog import OFFENCES
 from server.logs import BURST, Flood, JsonFormatter, Log, TextFormatter
-from server.phonebook import OFFENCES
 from server.settings import ServerSettings
 from tests.e2e.world import until
 
