@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 import wire
 from server.errors import PortTaken
+from server.relay import BYTES
 from server.settings import metrics_address
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class Metrics(Collector):
         yield CounterMetricFamily("parley_requests", "Requests of all kinds.", server.service.requests)
         yield CounterMetricFamily("parley_lookups", "Answered `whois` requests.", server.service.lookups)
         yield CounterMetricFamily("parley_pushes", "Notifications sent.", server.pushes)
+        relayed = server.counts.get(BYTES, 0)
+        yield CounterMetricFamily("parley_relay_bytes", "Bytes carried for shells without a way.", relayed)
         yield from self._events()
         yield from self._queues()
         yield _hashing(server)

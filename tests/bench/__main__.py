@@ -19,6 +19,7 @@ BENCHES = (
     "lookups",
     "memory",
     "logins",
+    "timing",
     "fanout",
     "size",
     "storm",

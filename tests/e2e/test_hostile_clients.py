@@ -88,7 +88,7 @@ def test_nothing_is_told_before_login(server: Server) -> None:
         "endpoints": {"endpoints": []},
         "logout": {},
     }
-    assert {*parameters, "hello", "signup", "login", "resume", "ping"} == set(METHODS)
+    assert {*parameters, "hello", "signup", "login", "resume", "reset", "ping"} == set(METHODS)
 
     async def talk() -> None:
         async with raw(server.address) as client:

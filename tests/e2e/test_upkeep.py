@@ -313,6 +313,7 @@ def test_figures_are_served_on_loopback_where_they_are_asked_for(tmp_path: Path)
             "parley_requests_total",
             "parley_lookups_total",
             "parley_pushes_total",
+            "parley_relay_bytes_total",
             'parley_queue_depth{queue="hashes"}',
             "parley_loop_lag_seconds",
         ):
