@@ -109,7 +109,7 @@ class UdpSocket(asyncio.DatagramProtocol):
             return
         try:
             self._transport.sendto(datagram, address)
-        except OSError as error:  # no route: as good as a lost datagram
+        except (OSError, ValueError) as error:  # no route, or no such family here: as good as lost
             log.debug("event=send_failed error=%r", error)
 
 
