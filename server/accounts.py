@@ -56,11 +56,15 @@ CREATE TABLE resets (
 );
 CREATE TABLE removed (entry INTEGER NOT NULL, account BLOB NOT NULL, until REAL NOT NULL);
 CREATE TABLE policy (name TEXT PRIMARY KEY, value TEXT NOT NULL)""",
+    "ALTER TABLE accounts ADD COLUMN blocked TEXT NOT NULL DEFAULT '{}'",
 )
 """The schema as `server.database` builds it, the tables of `server.ledger` included: a step is never changed
 once it was released, only followed."""
-_COLUMNS = "id, key, name, password_hash, created, fingerprint, visibility, allowed, last_seen, epoch, active"
-_INSERT = f"INSERT INTO accounts ({_COLUMNS[4:]}, skeleton) VALUES ({'?, ' * 10}?)"
+_COLUMNS = (
+    "id, key, name, password_hash, created, fingerprint, visibility, allowed, last_seen, epoch, active, "
+    "blocked"
+)
+_INSERT = f"INSERT INTO accounts ({_COLUMNS[4:]}, skeleton) VALUES ({'?, ' * 11}?)"
 _BY_KEY = f"SELECT {_COLUMNS} FROM accounts WHERE key = ?"
 _BY_ID = f"SELECT {_COLUMNS} FROM accounts WHERE id = ?"
 
@@ -84,6 +88,8 @@ class Account(msgspec.Struct, frozen=True):
     """Counts sessions; a resume token of another epoch does not hold."""
     active: float = 0.0
     """When the account last had a session, seen by others or not; for the operator alone."""
+    blocked: dict[NameKey, float] = {}
+    """To whom the account looks offline, each with the time since when (seconds since the epoch)."""
 
 
 class AccountStore(Protocol):
@@ -238,7 +244,7 @@ class SqliteAccounts:
         def insert(connection: sqlite3.Connection) -> None:
             columns = f"{_COLUMNS}, skeleton"
             rows = [(account.id, *_row(account), skeleton(account.name)) for account in accounts]
-            connection.executemany(f"INSERT INTO accounts ({columns}) VALUES ({'?, ' * 11}?)", rows)
+            connection.executemany(f"INSERT INTO accounts ({columns}) VALUES ({'?, ' * 12}?)", rows)
 
         try:
             await self._run(self._changes, insert)
@@ -326,6 +332,8 @@ def _column(value: Any) -> Any:
             return value.value
         case tuple():
             return " ".join(value)
+        case dict():
+            return msgspec.json.encode(value).decode()
         case _:
             return value
 
@@ -335,7 +343,20 @@ def _row(account: Account) -> tuple[Any, ...]:
 
 
 def _account(row: tuple[Any, ...]) -> Account:
-    id_, key, name, password_hash, created, fingerprint, visibility, allowed, last_seen, epoch, active = row
+    (
+        id_,
+        key,
+        name,
+        password_hash,
+        created,
+        fingerprint,
+        visibility,
+        allowed,
+        last_seen,
+        epoch,
+        active,
+        blocked,
+    ) = row
     return Account(
         id_,
         key,
@@ -348,4 +369,5 @@ def _account(row: tuple[Any, ...]) -> Account:
         last_seen,
         epoch,
         active,
+        msgspec.json.decode(blocked, type=dict[NameKey, float]),
     )

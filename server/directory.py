@@ -170,7 +170,7 @@ class Directory:
         return self.whois(asker, account.key) or Profile(
             account.name,
             Status.OFFLINE,
-            account.last_seen,
+            account.blocked.get(asker.account.key, account.last_seen),
             account.created,
             account.fingerprint,
             () if self._knows(asker, account.key) else None,
@@ -242,6 +242,24 @@ class Directory:
         session = self._by_key.get(account.key)
         if session is not None:
             session.becomes(account)
+
+    def blocking(self, account: Account, keys: Iterable[NameKey], now: float) -> dict[NameKey, float]:
+        """Whom an account blocks. To each it looks as if it left for good, now or when they saw it last."""
+        return {
+            key: account.blocked.get(
+                key, account.last_seen if self.status_for(key, account.key) is Status.OFFLINE else now
+            )
+            for key in sorted(keys)
+            if key != account.key
+        }
+
+    def set_blocked(self, session: Session, account: Account, now: float) -> list[Effect]:
+        """The account was written with others to whom it looks offline."""
+
+        def change() -> None:
+            session.becomes(account)
+
+        return [*self._changing(account.key, change), Happened(now, "blocks", account.name)]
 
     def set_visibility(self, session: Session, account: Account, now: float) -> list[Effect]:
         """The account was written with another visibility."""
@@ -323,9 +341,11 @@ class Directory:
 
     def _seen(self, session: Session, asker: NameKey) -> Status:
         """What somebody who is logged in looks like to somebody. This is the only place that decides it."""
+        account = session.account
+        if asker in account.blocked:
+            return _OFFLINE
         if session.public is not _OFFLINE:
             return session.public
-        account = session.account
         if asker in account.allowed:
             return Status.ONLINE
         itself = asker == account.key and account.visibility is _CONTACTS

@@ -99,6 +99,8 @@ class Service:
                 return messages.Done()
             case messages.SetVisibility():
                 return self._set_visibility(session, request)
+            case messages.SetBlocked():
+                return self._set_blocked(session, request)
             case messages.Passwd():
                 return self._passwd(client, session, request)
             case messages.Logout():
@@ -299,6 +301,8 @@ class Service:
         account = await self.stored(request.name)
         if account.key == session.account.key:
             raise Refused(ErrorCode.UNAVAILABLE, "That is you.")
+        if session.account.key in account.blocked:
+            return messages.Done()  # the same answer as to everybody
         await self._knocks.leave(account.key, session.account.name, time())
         asyncio.get_running_loop().call_soon(lambda: self._perform(self._directory.knocked(account)))
         return messages.Done()
@@ -309,16 +313,20 @@ class Service:
         return messages.Statuses(tuple(people))
 
     async def _set_visibility(self, session: Session, request: messages.SetVisibility) -> Message:
-        allowed = (
-            tuple(sorted({name_key(name) for name in request.allowed}))
-            if request.visibility in (Visibility.CONTACTS, Visibility.HIDDEN)
-            else ()
-        )
-        now = time()
+        some = request.visibility in (Visibility.CONTACTS, Visibility.HIDDEN)
+        allowed = tuple(sorted({name_key(name) for name in request.allowed})) if some else ()
         account = await self._accounts.update(
             session.account.id, visibility=request.visibility, allowed=allowed
         )
-        self._perform(self._directory.set_visibility(session, account, now))
+        self._perform(self._directory.set_visibility(session, account, time()))
+        return messages.Done()
+
+    async def _set_blocked(self, session: Session, request: messages.SetBlocked) -> Message:
+        own = await self._own(session)
+        blocked = self._directory.blocking(own, {name_key(name) for name in request.blocked}, time())
+        if blocked != own.blocked:  # shells say it at each login, to be sure
+            account = await self._accounts.update(own.id, blocked=blocked)
+            self._perform(self._directory.set_blocked(session, account, time()))
         return messages.Done()
 
     async def _passwd(self, client: Client, session: Session, request: messages.Passwd) -> Message:

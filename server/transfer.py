@@ -19,13 +19,17 @@ from msgspec import Meta
 from server.accounts import Account, AccountId
 from server.errors import TransferFailed
 from wire.errors import BadName
-from wire.limits import FINGERPRINT_BYTES, MAX_ALLOWED, MAX_NAME
+from wire.limits import FINGERPRINT_BYTES, MAX_ALLOWED, MAX_BLOCKED, MAX_NAME
 from wire.messages import Visibility
 from wire.names import NameKey, check_name, name_key, skeleton
 
 FORMAT = 1
 MAX_FILE = 1 << 30  # bytes; about two million accounts
 _HEX = f"^[0-9a-f]{{{2 * FINGERPRINT_BYTES}}}$"
+
+
+Blocked = tuple[Annotated[str, Meta(max_length=MAX_NAME)], float]
+"""To whom an account looks offline, and since when."""
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +45,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allowed: Annotated[tuple[Annotated[str, Meta(max_length=MAX_NAME)], ...], Meta(max_length=MAX_ALLOWED)]
     epoch: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     active: float
+    blocked: Annotated[tuple[Blocked, ...], Meta(max_length=MAX_BLOCKED)] = ()
 
 
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,6 +110,7 @@ def _row(account: Account) -> Row:
         account.allowed,
         account.epoch,
         account.active,
+        tuple(account.blocked.items()),
     )
 
 
@@ -127,6 +133,7 @@ def _account(source: Path, row: Row) -> Account:
         row.last_seen,
         row.epoch,
         row.active,
+        {NameKey(key): since for key, since in row.blocked},
     )
 
 

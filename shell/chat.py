@@ -48,7 +48,7 @@ class Chat:
             lambda connection: finding.history(connection, finding.Span(key), limit)
         )
         user = app.messenger.user or ""
-        status = app.messenger.statuses.get(key) or await app.messenger.watch(name) or Status.OFFLINE
+        status = app.messenger.statuses.get(key) or await app.messenger.lookup.watch(name) or Status.OFFLINE
         view = Conversation(name, user, app.settings.time_format)
         earlier = [spoken(letter, user) for letter in found]
         explained, self._explained = self._explained, True

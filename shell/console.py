@@ -25,7 +25,7 @@ from shell.kit.app import ConsoleApp
 from shell.kit.command import verbatim_names
 from shell.kit.errors import CommandError
 from shell.kit.theme import WARNING, unicode_works
-from shell.line.model import State
+from shell.line.model import Rules, State
 from shell.news import news
 from shell.sentences import sentence_of
 from shell.settings import ShellSettings, data_folder, taking
@@ -153,7 +153,11 @@ class UserConsole(ConsoleApp):
                     self.folder,
                     self.settings.port,
                     self._heard,
-                    tells_read=self.settings.read_receipts,
+                    Rules(
+                        self.settings.read_receipts,
+                        self.settings.max_requests,
+                        self.settings.messages_per_request,
+                    ),
                     stun=self.settings.stun,
                 )
                 self._network = Bridge(), messenger

@@ -3,16 +3,20 @@
 known-phone-books.toml            address -> fingerprint
 groups.toml                       groups of names
 joined.toml                       the phone book and the account that `join` chose last
+<phone book>/phone-book.toml      where it was reached, and what must be known of it while it is away
 <phone book>/<user>/identity.pem  the user's key and certificate
+<phone book>/<user>/account.toml  what must be known of the account while the phone book is away
 <phone book>/<user>/mailbox.db    contacts and messages
 <phone book>/<user>/visibility.toml  the visibility and when it ends
 """
 
 import hashlib
+import logging
 import os
+import stat
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -21,10 +25,17 @@ import tomli_w
 from shell.errors import DataFolderError
 from shell.line.transfer import Taking
 from wire.certificates import Identity, make_identity, show_fingerprint
+from wire.messages import Visibility
 from wire.names import NameKey
+
+log = logging.getLogger(__name__)
 
 _KEY_BEGINS = b"-----BEGIN PRIVATE KEY-----"
 _BOOK_DIGITS = 16  # hexadecimal digits that tell one phone book from another in a folder's name
+_BOOK_FILE, _ACCOUNT_FILE = "phone-book.toml", "account.toml"
+_MAX_ADDRESSES = 8  # under which one phone book is known
+_CLOCK_TOLERANCE = 60.0  # seconds; contacts' knocks allow for an hour
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Joined(msgspec.Struct, frozen=True):
@@ -49,6 +60,29 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     """Seconds since the epoch; None for one that does not end."""
     then: _Visibility = ""
     then_but: tuple[str, ...] = ()
+
+
+class KnownPhoneBook(msgspec.Struct, frozen=True):
+    """What is known of a phone book while it is away."""
+
+    ticket_key: bytes
+    addresses: tuple[str, ...]
+    """`host:port`, the one that worked last first."""
+    clock_ahead: float
+    """Seconds by which its clock is ahead of this machine's."""
+
+
+class KnownAccount(msgspec.Struct, frozen=True):
+    """What is known of an account while the phone book is away."""
+
+    name: str
+    """As it was written at sign-up."""
+    visibility: Visibility = Visibility.ONLINE
+    udp_port: int = 0
+    """Of the last run: contacts who look for this shell where it was find it there."""
+
+
+KnownT = TypeVar("KnownT", KnownPhoneBook, KnownAccount)
 
 
 class DataFolder:
@@ -79,11 +113,15 @@ class DataFolder:
 
     def pin(self, address: str, fingerprint: bytes) -> None:
         """Remembers the key of the phone book at `host:port`."""
+        self.pin_shown(address, show_fingerprint(fingerprint))
+
+    def pin_shown(self, address: str, fingerprint: str) -> None:
+        """Remembers it, given as it is shown (`SHA256:…`)."""
         try:
             known = tomllib.loads(self.known_phone_books.read_text(encoding="utf-8"))
         except FileNotFoundError:
             known = {}
-        known[address] = show_fingerprint(fingerprint)
+        known[address] = fingerprint
         _write(self.known_phone_books, tomli_w.dumps(known).encode())
 
     def joined(self) -> "Joined | None":
@@ -124,8 +162,45 @@ class DataFolder:
 
     def account(self, ticket_key: bytes, key: NameKey) -> "AccountFolder":
         """The folder of one account at one phone book, which its ticket key tells from all others."""
-        book = hashlib.sha256(ticket_key).hexdigest()[:_BOOK_DIGITS]
-        return AccountFolder(self.path / book / quote(key, safe=""))
+        return AccountFolder(self._book(ticket_key) / _folder_name(key))
+
+    def remember_phone_book(self, ticket_key: bytes, address: str, clock_ahead: float) -> None:
+        """Keeps what must be known of a phone book while it is away; only where it has changed."""
+        folder = self._book(ticket_key)
+        known = _read_toml(folder / _BOOK_FILE, KnownPhoneBook)
+        addresses = (address, *(known.addresses if known else ()))
+        fresh = KnownPhoneBook(
+            ticket_key, tuple(dict.fromkeys(addresses))[:_MAX_ADDRESSES], round(clock_ahead, 1)
+        )
+        near = known is not None and abs(known.clock_ahead - clock_ahead) < _CLOCK_TOLERANCE
+        if known is None or known.addresses != fresh.addresses or not near:
+            _make_folder(folder)
+            _write_toml(folder / _BOOK_FILE, fresh)
+
+    def known_phone_book(self, address: str, key: NameKey) -> KnownPhoneBook | None:
+        """The phone book at `host:port` where this account has been, as it was known last."""
+        found: list[tuple[float, KnownPhoneBook]] = []
+        for file in self.path.glob(f"*/{_BOOK_FILE}"):
+            known = _read_toml(file, KnownPhoneBook)
+            if (
+                known is not None
+                and address in known.addresses
+                and (file.parent / _folder_name(key)).exists()
+            ):
+                found.append((file.stat().st_mtime, known))
+        return max(found, key=lambda pair: pair[0])[1] if found else None
+
+    def known(
+        self, address: str, key: NameKey
+    ) -> "tuple[KnownPhoneBook, AccountFolder, KnownAccount] | None":
+        """What it takes to open an account while the phone book at `host:port` is away."""
+        book = self.known_phone_book(address, key)
+        folder = self.account(book.ticket_key, key) if book else None
+        account = folder.known() if folder else None
+        return (book, folder, account) if book and folder and account else None
+
+    def _book(self, ticket_key: bytes) -> Path:
+        return self.path / hashlib.sha256(ticket_key).hexdigest()[:_BOOK_DIGITS]
 
 
 class AccountFolder:
@@ -156,8 +231,9 @@ class AccountFolder:
 
     def identity(self, name: str) -> Identity:
         """The account's identity, a new one where there is none yet."""
-        file = self._path / "identity.pem"
+        file = self.key_file
         try:
+            _keep_private(file)
             pem = file.read_bytes()
         except FileNotFoundError:
             return make_identity(name)
@@ -171,9 +247,64 @@ class AccountFolder:
     def save(self, identity: Identity) -> None:
         """Keeps the identity, unless one is there."""
         _make_folder(self._path)
-        file = self._path / "identity.pem"
-        if not file.exists():
-            _write(file, identity.certificate_pem + identity.key_pem)
+        if not self.key_file.exists():
+            _write(self.key_file, identity.certificate_pem + identity.key_pem)
+
+    def restore(self, identity: Identity, *, replace: bool) -> Path | None:
+        """Puts an identity in the place of whatever is there; where the other one is kept, if there was one.
+
+        Raises `DataFolderError` where another one is there and it may not `replace` that.
+        """
+        _make_folder(self._path)
+        content, kept = identity.certificate_pem + identity.key_pem, None
+        if self.key_file.exists() and self.key_file.read_bytes() != content:
+            if not replace:
+                raise DataFolderError(
+                    f"There is another key in {self.key_file}; with --replace that of the backup takes its "
+                    "place, and contacts who pinned the other one are warned."
+                )
+            kept = self._path / "identity-before-import.pem"
+            self.key_file.replace(kept)
+        _write(self.key_file, content)
+        return kept
+
+    def known(self) -> KnownAccount | None:
+        """What is known of the account while the phone book is away."""
+        return _read_toml(self._path / _ACCOUNT_FILE, KnownAccount)
+
+    def remember(self, account: KnownAccount) -> None:
+        """Keeps it; only where it has changed."""
+        if self.known() != account:
+            _write_toml(self._path / _ACCOUNT_FILE, account)
+
+    @property
+    def key_file(self) -> Path:
+        """The file of the user's key and certificate."""
+        return self._path / "identity.pem"
+
+
+def _folder_name(key: NameKey) -> str:
+    return quote(key, safe="")
+
+
+def _read_toml(path: Path, kind: type[KnownT]) -> KnownT | None:
+    """None for a file that is missing or says nothing usable: the phone book tells all of it again."""
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=kind)
+    except (OSError, ValueError, msgspec.DecodeError):
+        return None
+
+
+def _write_toml(path: Path, value: msgspec.Struct) -> None:
+    _write(path, tomli_w.dumps(msgspec.to_builtins(value)).encode())
+
+
+def _keep_private(path: Path) -> None:
+    """Takes a secret away from others whom a copy or a restore has let in."""
+    mode = path.stat().st_mode
+    if mode & _OTHERS:
+        log.warning("event=mode_mended file=%s mode=%o", path, stat.S_IMODE(mode))
+        path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
 
 
 def _make_folder(path: Path) -> None:

@@ -3,6 +3,7 @@
 ShellError
 ├── SettingsError       the settings file
 ├── DataFolderError     the data folder
+├── BackupError         a backup of a key
 ├── DiscoveryFailed     the local network cannot be asked
 ├── HostingFailed       `--host` cannot start a phone book
 │   └── HostedAlready         another process serves it
@@ -41,6 +42,10 @@ class HostedAlready(HostingFailed):
 
 class HookRefused(ShellError):
     """A hook cannot be made as it was asked for."""
+
+
+class BackupError(ShellError):
+    """A backup of a key cannot be made or opened."""
 
 
 class MailboxFailed(ShellError):

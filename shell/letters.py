@@ -1,6 +1,7 @@
 """What is asked of the mailbox and how it answers: every SQL statement of the shell. Runs on its thread."""
 
 import sqlite3
+from collections.abc import Iterable
 
 import msgspec
 
@@ -40,14 +41,14 @@ def keep_outgoing(connection: sqlite3.Connection, message: Outgoing) -> None:
     )
 
 
-def keep_incoming(connection: sqlite3.Connection, message: Incoming) -> Kept:
+def keep_incoming(connection: sqlite3.Connection, message: Incoming, max_held: int = MAX_HELD) -> Kept:
     """A message of somebody else, kept once however often it comes."""
     found = connection.execute(
         "SELECT state FROM messages WHERE peer = ? AND outgoing = 0 AND id = ?", (message.peer, message.id)
     ).fetchone()
     if found is not None:
         return _KEPT[found[0]]
-    if message.held and held_count(connection, message.peer) >= MAX_HELD:
+    if message.held and held_count(connection, message.peer) >= max_held:
         return Kept.NO_ROOM
     connection.execute(
         "INSERT INTO messages (peer, outgoing, id, text, written, state, choices, answers)"
@@ -89,6 +90,15 @@ def keep_contact(connection: sqlite3.Connection, contact: Contact) -> None:
             msgspec.json.encode(contact.endpoints),
         ),
     )
+
+
+def restore_contacts(connection: sqlite3.Connection, backup: Iterable[Contact]) -> None:
+    """Contacts of a backup; what is known here of somebody's key is not touched."""
+    known = {contact.key: contact for contact in contacts(connection)}
+    for contact in backup:
+        here = known.get(contact.key)
+        if here is None or here.pinned is None:
+            keep_contact(connection, contact)
 
 
 def held_count(connection: sqlite3.Connection, peer: NameKey) -> int:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from shell import finding, ledger, letters
+from shell import finding, ledger, letters, roster
 from shell.errors import MailboxFailed
 from shell.line.effects import (
     DeclineHeld,
@@ -86,6 +86,7 @@ class Mailbox:
         self._unconfirmed = False
         try:
             path.touch(mode=0o600)
+            path.chmod(0o600)  # a copy may have let others in
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
             )
@@ -223,9 +224,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if version > SCHEMA_VERSION:
         raise MailboxFailed(f"The mailbox {path} was written by a newer Parley; update this one.")
     if version == 0:
-        connection.executescript(
-            f"BEGIN;{SCHEMA}{finding.SCHEMA}{ledger.SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
-        )
+        schema = SCHEMA + finding.SCHEMA + ledger.SCHEMA + roster.SCHEMA
+        connection.executescript(f"BEGIN;{schema}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
 
 
 def keep(connection: sqlite3.Connection, effect: Keep) -> Any:
@@ -233,8 +233,8 @@ def keep(connection: sqlite3.Connection, effect: Keep) -> Any:
     match effect:
         case KeepOutgoing(message):
             return letters.keep_outgoing(connection, message)
-        case KeepIncoming(message):
-            return letters.keep_incoming(connection, message)
+        case KeepIncoming(message, _, max_held):
+            return letters.keep_incoming(connection, message, max_held)
         case KeepState(message_id, peer, state):
             return letters.keep_state(connection, message_id, peer, state)
         case KeepRead(peer, up_to):

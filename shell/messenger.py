@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from shell import letters
-from shell.datafolder import DataFolder
-from shell.errors import AlreadyLoggedIn, NotConnected, NotLoggedIn, UdpPortTaken
+from shell.datafolder import AccountFolder, DataFolder, KnownAccount
+from shell.errors import AlreadyLoggedIn, MailboxFailed, NotConnected, NotLoggedIn, UdpPortTaken
 from shell.events import (
     Disconnected,
     Event,
@@ -22,51 +22,30 @@ from shell.events import (
     StatusChanged,
     VisibilityEnded,
 )
-from shell.ladder import Facts
+from shell.introducer import BookIntroducer
 from shell.line.impairment import Impairment
 from shell.line.line import Line
-from shell.line.model import Consent
+from shell.line.model import Consent, Rules
+from shell.lookup import MAX_PEOPLE, Lookup
 from shell.mailbox import Mailbox
 from shell.phonebook import PhoneBook
 from shell.visibility import Appearance, Seen
 from shell.whereabouts import Whereabouts
+from wire import messages
 from wire.certificates import Identity
-from wire.errors import ErrorCode, Refused
-from wire.limits import PAGE
+from wire.errors import Refused
+from wire.limits import MAX_ALLOWED, MAX_BLOCKED
 from wire.messages import (
     CloseReason,
-    Closing,
-    Done,
     Endpoint,
-    Introduce,
-    Introduced,
-    Introduction,
-    Knock,
-    Knocked,
-    ListPeople,
-    Message,
-    Moved,
-    Notice,
-    People,
-    Person,
-    Presence,
-    Profile,
-    Session,
-    SetVisibility,
     Status,
-    Statuses,
     Visibility,
-    Watch,
-    Whois,
 )
 from wire.names import NameKey, name_key
-from wire.tickets import Ticket, open_ticket
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-MAX_PEOPLE = 10_000  # people that one `list` fetches, page by page
 
 
 class Messenger:
@@ -78,25 +57,24 @@ class Messenger:
         folder: DataFolder,
         udp_port: int,
         tell: Callable[[Event], None],
+        rules: Rules = Rules(),  # noqa: B008 - frozen
         *,
-        tells_read: bool = False,
         stun: str = "",
     ) -> None:
         self._folder = folder
         self._udp_port = udp_port
         self._tell = tell
-        self._tells_read = tells_read
+        self._rules = rules
         self._stun = stun
         self._line: Line | None = None
         self._whereabouts: Whereabouts | None = None
         self._mailbox: Mailbox | None = None
+        self._account: AccountFolder | None = None
+        self._away: str | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watched: set[str] = set()
         self._farewell = ""
         self.unread_at_login: list[tuple[NameKey, int]] = []
         self._appearance: Appearance | None = None
-        self.statuses: dict[NameKey, Status] = {}
-        """What was last seen of people; the toolbar and completion look here."""
         self.book = PhoneBook(
             server,
             folder,
@@ -105,11 +83,19 @@ class Messenger:
             on_back=self._back,
             on_end=self._ended,
         )
+        self.lookup = Lookup(self.book, self._seen)
+        """Who there is, also as known last."""
+        self._introducer = BookIntroducer(self.book, self.lookup, self._refresh)
 
     @property
     def user(self) -> str | None:
-        """The name that is logged in."""
-        return self.book.session.name if self.book.session else None
+        """The name that is logged in, if only to what this machine has of it."""
+        return self.book.session.name if self.book.session else self._away
+
+    @property
+    def statuses(self) -> dict[NameKey, Status]:
+        """What was last seen of people in this session; the toolbar and completion look here."""
+        return self.lookup.statuses
 
     @property
     def visibility(self) -> Visibility:
@@ -138,8 +124,8 @@ class Messenger:
 
         Raises `AlreadyLoggedIn`, `NotConnected`, `PhoneBookKeyChanged`.
         """
-        if self.book.session is not None:
-            raise AlreadyLoggedIn(f"You are logged in as {self.book.session.name}; `logout` first.")
+        if self.user is not None:
+            raise AlreadyLoggedIn(f"You are logged in as {self.user}; `logout` first.")
         await self.book.connect()
 
     async def signup(self, name: str, password: str, invite: str = "") -> str:
@@ -150,13 +136,42 @@ class Messenger:
         """Logs in, with a reset token under a new password; the name as it was written at sign-up."""
         return await self._begin(name, password, lambda *who: self.book.login(*who, reset=reset))
 
+    def known(self, name: str) -> bool:
+        """Whether this machine has what it takes to log in to an account while the phone book is away."""
+        return self._folder.known(self.book.host_and_port, name_key(name)) is not None
+
+    async def login_away(self, name: str, password: str) -> str:
+        """Opens what this machine has of an account while the phone book is away; logs in when it is back.
+
+        Nobody can judge the password until then. That gives nothing away: whoever can read the data folder
+        has all that is shown. Raises `NotConnected` where there is nothing of the account.
+        """
+        found = self._folder.known(self.book.host_and_port, name_key(name))
+        if found is None:
+            raise NotConnected(f"The phone book is away, and this machine has no data of {name}.")
+        book, folder, account = found
+        identity = folder.identity(account.name)
+        self._line = Line(identity, self._introducer, self._tell, self._folder.taking, self._rules)
+        try:
+            await self._bind(self._line, account.udp_port)
+            self.book.login_later(account.name, password, identity, book)
+            await self._open(folder, account.visibility)
+            self._away = account.name
+            self._line.book_lost()
+        except BaseException:
+            await self._leave()
+            raise
+        return account.name
+
     async def logout(self) -> None:
         """Ends the session. What waits in the outbox stays on disk.
 
         Lines end first: whoever hears that this user is offline has heard the goodbye.
         """
+        session = self.book.session
+        _ = self.line  # raises where nobody is logged in
         await self._hang_up()
-        await self.book.logout()
+        await (self.book.logout() if session is not None else self.book.close())
 
     async def close(self) -> None:
         """Leaves: lines, mailbox, connection."""
@@ -168,72 +183,45 @@ class Messenger:
 
     # --- people -----------------------------------------------------------------------------------------
 
-    async def people(self, pattern: str, status: Status | None, limit: int = MAX_PEOPLE) -> list[Person]:
+    async def people(
+        self, pattern: str, status: Status | None, limit: int = MAX_PEOPLE
+    ) -> list[messages.Person]:
         """Everybody with an account whose name fits, up to `limit`."""
-        found: list[Person] = []
-        after = ""
-        while len(found) < limit:
-            page = await self.book.request(ListPeople(pattern, status, after), People)
-            found += page.people
-            for person in page.people:
-                self.statuses[name_key(person.name)] = person.status
-            if not page.more or not page.people:
-                break
-            after = page.people[-1].name
-        return found[:limit]
+        found = await self.lookup.people(pattern, status, limit)
+        self._spawn(self._keep_roster())
+        return found
 
-    async def whois(self, name: str) -> Profile:
+    async def whois(self, name: str) -> messages.Profile:
         """What the phone book tells of somebody."""
-        profile = await self.book.request(Whois(name), Profile)
-        self.statuses[name_key(profile.name)] = profile.status
-        return profile
-
-    async def watch(self, name: str) -> Status | None:
-        """Asks to be told of somebody's comings and goings; their status now."""
-        seen = await self._watch([name])
-        if name_key(name) in seen:
-            self._watched.add(name)
-        return seen.get(name_key(name))
+        return await self.lookup.whois(name)
 
     async def knock(self, name: str) -> None:
         """Leaves word for somebody that one wants to talk; nothing comes back of whether they are there."""
-        await self.book.request(Knock(name), Done)
+        await self.book.request(messages.Knock(name), messages.Done)
 
     async def accept(self, name: str) -> None:
         """Consents to somebody's messages, and lets them see what contacts may see."""
         await self.line.accept(name)
-        await self.appearance.contacts_changed()
+        await self._people_changed()
+
+    async def block(self, name: str) -> None:
+        """Wants no word from somebody any more, and looks offline to them."""
+        await self.line.block(name)
+        await self._people_changed()
+
+    async def unblock(self, name: str) -> None:
+        """Takes a block back."""
+        await self.line.unblock(name)
+        await self._people_changed()
 
     async def looked_at(self, name: str) -> None:
         """The user has seen what somebody wrote."""
         self.line.looked_at(name)
 
-    async def way_to(self, name: str) -> Facts:
-        """All that is known of the way to somebody."""
-        line = self.line
-        profile, away, unknown = None, "", ""
-        try:
-            profile = await self.whois(name)
-        except NotConnected as error:
-            away = str(error)
-        except Refused as error:
-            if error.code != ErrorCode.UNKNOWN_NAME:
-                raise
-            unknown = str(error)
-        return Facts(
-            name=profile.name if profile else name,
-            contact=line.core.contact(name),
-            no_phone_book=away,
-            no_account=unknown,
-            profile=profile,
-            outside=self._whereabouts.outside if self._whereabouts else None,
-            own_port=line.port,
-            own_hosts=line.network.endpoint.interfaces.hosts,
-            attempt=line.network.last_attempt(name),
-            failure=line.last_failure(name),
-            path=line.path(name),
-            measured=await line.network.measure(line.core.line_of(name)),
-        )
+    @property
+    def outside(self) -> Endpoint | None:
+        """Where others see this shell; None while that is not known."""
+        return self._whereabouts.outside if self._whereabouts else None
 
     async def impair(self, impairment: Impairment) -> None:
         """Makes this shell's own network worse."""
@@ -249,50 +237,75 @@ class Messenger:
         self,
         name: str,
         password: str,
-        enter: Callable[[str, str, Identity, tuple[Endpoint, ...]], Awaitable[Session]],
+        enter: Callable[[str, str, Identity, tuple[Endpoint, ...]], Awaitable[messages.Session]],
     ) -> str:
         await self.reach()
         folder = self._folder.account(self.book.ticket_key, name_key(name))
         identity = folder.identity(name)
-        self._line = Line(identity, self, self._tell, self._folder.taking, tells_read=self._tells_read)
+        self._line = Line(identity, self._introducer, self._tell, self._folder.taking, self._rules)
         self._whereabouts = Whereabouts(self.book, self._line, self._stun)
         try:
-            await self._bind(self._line)
+            known = folder.known()
+            await self._bind(self._line, known.udp_port if known else 0)
             # Whoever waits for this user calls as soon as the session begins: its endpoint goes along.
             session = await enter(name, password, identity, await self._whereabouts.first())
             folder.save(identity)
-            self._mailbox = Mailbox(folder.mailbox)
-            self.unread_at_login = await self._mailbox.read(letters.unread)
-            self._line.keep_quiet(quiet=session.visibility is Visibility.HIDDEN)
-            await self._line.start(self._mailbox)
+            await self._open(folder, session.visibility)
             await self._whereabouts.publish()  # an outside address may have come meanwhile
             self._whereabouts.watch()
-            self._appearance = Appearance(
-                folder,
-                session.visibility,
-                self._publish,
-                lambda seen: self._tell(VisibilityEnded(seen.visibility)),
-            )
-            self._appearance.start()
-            await self._watch(self._line.core.watched())
+            await self._remember(session.visibility)
+            await self._share_blocked()
+            await self.lookup.watch_all(self._line.core.watched())
         except BaseException:
-            await self._hang_up()
-            await self.book.close()
+            await self._leave()
             raise
         return session.name
 
     async def _publish(self, seen: Seen) -> None:
-        await self.book.request(SetVisibility(seen.visibility, seen.allowed(self.line.core)), Done)
+        allowed = seen.allowed(self.line.core)[:MAX_ALLOWED]
+        await self.book.request(messages.SetVisibility(seen.visibility, allowed), messages.Done)
         self.line.keep_quiet(quiet=seen.visibility is Visibility.HIDDEN)
+        await self._remember(seen.visibility)
 
-    async def _bind(self, line: Line) -> None:
-        try:
-            await line.bind(self._udp_port)
-        except OSError as error:
-            raise UdpPortTaken(
-                f"UDP port {self._udp_port} cannot be used ({(error.strerror or str(error)).lower()}); "
-                "choose another with --port."
-            ) from None
+    async def _share_blocked(self) -> None:
+        """Lets the phone book know to whom this account looks offline."""
+        blocked = tuple(contact.name for contact in self.line.core.blocked())
+        await self.book.request(messages.SetBlocked(blocked[:MAX_BLOCKED]), messages.Done)
+
+    async def _people_changed(self) -> None:
+        """Contacts, or those who are blocked, are not who they were; told later where the book is away."""
+        with contextlib.suppress(NotConnected):
+            await self._share_blocked()
+            await self.appearance.contacts_changed()
+
+    async def _open(self, folder: AccountFolder, visibility: Visibility) -> None:
+        """Takes up what the disk has of an account."""
+        self._account, self._mailbox = folder, Mailbox(folder.mailbox)
+        self.unread_at_login = await self._mailbox.read(letters.unread)
+        await self.lookup.load(self._mailbox)
+        self.line.keep_quiet(quiet=visibility is Visibility.HIDDEN)
+        await self.line.start(self._mailbox)
+        self._appearance = Appearance(
+            folder, visibility, self._publish, lambda seen: self._tell(VisibilityEnded(seen.visibility))
+        )
+        self._appearance.start()
+
+    async def _remember(self, visibility: Visibility) -> None:
+        """Keeps what must be known of the account while the phone book is away."""
+        if self._account is not None and self.user is not None:
+            known = KnownAccount(self.user, visibility, self.line.port)
+            await asyncio.to_thread(self._account.remember, known)
+
+    async def _bind(self, line: Line, last: int) -> None:
+        """Takes the port that was asked for, or else that of the last run, where contacts may look for it."""
+        for port in (self._udp_port,) if self._udp_port or not last else (last, 0):
+            try:
+                await line.bind(port)
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+            else:
+                return
+        raise UdpPortTaken(f"UDP port {port} cannot be used ({reason}); choose another with --port.")
 
     async def _hang_up(self) -> None:
         whereabouts, self._whereabouts = self._whereabouts, None
@@ -306,47 +319,44 @@ class Messenger:
         if line is not None:
             await line.stop()
         if mailbox is not None:
+            with contextlib.suppress(MailboxFailed):
+                await self.lookup.keep(mailbox)
             mailbox.close()
-        self.statuses.clear()
-        self._watched.clear()
+        self.lookup.clear()
+        self._account = self._away = None
 
-    async def _watch(self, names: list[str]) -> dict[NameKey, Status]:
-        seen: dict[NameKey, Status] = {}
-        for start in range(0, len(names), PAGE):
-            request = Watch(tuple(names[start : start + PAGE]))
-            for person in (await self.book.request(request, Statuses)).people:
-                seen[name_key(person.name)] = person.status
-                self._seen(person.name, person.status)
-        return seen
+    async def _keep_roster(self) -> None:
+        if self._mailbox is not None:
+            with contextlib.suppress(MailboxFailed):
+                await self.lookup.keep(self._mailbox)
 
     def _seen(self, name: str, status: Status) -> None:
-        self.statuses[name_key(name)] = status
         if self._line is not None:
             self._line.presence(name, online=status is not Status.OFFLINE)
 
-    def _pushed(self, push: Message) -> None:
+    def _pushed(self, push: messages.Message) -> None:
         match push:
-            case Presence(name, status):
-                self._seen(name, status)
+            case messages.Presence(name, status):
+                self.lookup.seen(name, status)
                 self._tell(StatusChanged(name, status))
-            case Introduced(introduction):
+            case messages.Introduced(introduction):
                 if self._line is not None:
                     self._line.introduced(introduction)
                 self._spawn(self._refresh())
-            case Moved(name, endpoints):
+            case messages.Moved(name, endpoints):
                 if self._line is not None:
                     self._line.network.moved(name, endpoints)
-            case Knocked(name, knocked):
+            case messages.Knocked(name, knocked):
                 contact = self._line.core.contact(name) if self._line is not None else None
                 if contact is None or contact.consent is not Consent.BLOCKED:
                     self._tell(KnockArrived(name, knocked))
-            case Notice(text):
+            case messages.Notice(text):
                 self._tell(NoticeArrived(text))
-            case Closing(CloseReason.SHUTDOWN | CloseReason.TOO_SLOW, text):
+            case messages.Closing(CloseReason.SHUTDOWN | CloseReason.TOO_SLOW, text):
                 # The connection drops now, and the session is taken up again.
                 words = f" It says: {text}" if text else ""
                 self._farewell = f"The phone book has stopped.{words}"
-            case Closing(reason, text):
+            case messages.Closing(reason, text):
                 self._tell(SessionEnded(reason, text))
                 self._spawn(self._leave())
             case _:
@@ -357,9 +367,14 @@ class Messenger:
         self._tell(Disconnected(farewell or reason))
         if self._line is not None:
             self._line.book_lost()
+            self.lookup.lost(self._line.core.watched())
+            self._spawn(self._keep_roster())
 
     def _back(self) -> None:
         self._tell(Reconnected())
+        if self._away is not None and self.book.session is not None:
+            self._away = None
+            self._spawn(self._remember(self.book.session.visibility))
         if self._line is not None:
             self._line.book_back()
         self._spawn(self._catch_up())
@@ -372,10 +387,14 @@ class Messenger:
         """What may have changed while the phone book was away: who is there, and where this shell is."""
         with contextlib.suppress(NotConnected, Refused, NotLoggedIn):
             line = self.line
-            if self._whereabouts is not None:
-                await self._whereabouts.publish(again=True)
+            if self._whereabouts is None:  # this user came in without the phone book
+                self._whereabouts = Whereabouts(self.book, line, self._stun)
+                await self._whereabouts.first()
+                self._whereabouts.watch()
+            await self._whereabouts.publish(again=True)
             line.network.look_for_the_silent()
-            await self._watch(sorted({*line.core.watched(), *self._watched}))
+            await self._people_changed()
+            await self.lookup.watch_all(line.core.watched())
 
     async def _refresh(self) -> None:
         """NATs forget, and whoever is about to call must know the outside address of now."""
@@ -390,21 +409,6 @@ class Messenger:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    # --- what the line needs (shell.line.line.Introducer) -----------------------------------------------
-
-    async def introduce(self, name: str) -> Introduction:
-        """Asks to be introduced to somebody, who is told where this shell is now."""
-        await self._refresh()
-        return await self.book.request(Introduce(name), Introduction)
-
-    def open_ticket(self, signed: bytes) -> Ticket:
-        """The ticket, if this phone book signed it and it has not expired by its clock."""
-        return open_ticket(signed, self.book.ticket_key, self.book.now())
-
-    def now(self) -> float:
-        """The phone book's clock, seconds since the epoch."""
-        return self.book.now()
 
 
 def _logged_in(part: T | None) -> T:

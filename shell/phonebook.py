@@ -9,14 +9,15 @@ import asyncio
 import contextlib
 import logging
 import random
+import time as time_module
 from collections.abc import Callable
-from time import time
+from time import monotonic, time
 from types import TracebackType
 from typing import Self, TypeVar
 
 import wire
 from shell.connection import Connection, open_connection
-from shell.datafolder import DataFolder
+from shell.datafolder import DataFolder, KnownPhoneBook
 from shell.errors import NotConnected, NotLoggedIn, PhoneBookKeyChanged
 from wire.certificates import Identity, show_fingerprint
 from wire.errors import ErrorCode, Refused
@@ -77,7 +78,9 @@ class PhoneBook:
         self._on_back, self._on_end = on_back, on_end
         self._connection: Connection | None = None
         self._welcome: Welcome | None = None
-        self._clock_offset = 0.0
+        self._clock_ahead = time() - _steady()
+        self._ticket_key: bytes | None = None
+        self._pending: Login | None = None
         self._endpoints: tuple[Endpoint, ...] = ()
         self._keeping: asyncio.Task[None] | None = None
         self._mending: asyncio.Task[None] | None = None
@@ -101,10 +104,15 @@ class PhoneBook:
 
     @property
     def ticket_key(self) -> bytes:
-        """The key that signs introductions. Raises `NotConnected` before the first connection."""
-        if self._welcome is None:
+        """The key that signs introductions. Raises `NotConnected` where no phone book is known."""
+        if self._ticket_key is None:
             raise NotConnected("There is no connection to the phone book.")
-        return self._welcome.ticket_key
+        return self._ticket_key
+
+    @property
+    def host_and_port(self) -> str:
+        """The address, always with its port."""
+        return "{}:{}".format(*split_address(self.address))
 
     @property
     def local_host(self) -> str:
@@ -133,8 +141,12 @@ class PhoneBook:
             self._connection.abort(reason)
 
     def now(self) -> float:
-        """The phone book's clock, seconds since the epoch: two machines of a lab may differ by hours."""
-        return time() + self._clock_offset
+        """The phone book's clock, seconds since the epoch.
+
+        Two machines of a lab may differ by hours; and this one's may be set while the shell runs, so what
+        counts is the time that has passed since the phone book told its own.
+        """
+        return _steady() + self._clock_ahead
 
     async def connect(self) -> None:
         """Connects, checks the pin, says hello. Raises `NotConnected`, `PhoneBookKeyChanged`, `Refused`."""
@@ -156,7 +168,11 @@ class PhoneBook:
         except BaseException:
             connection.close()
             raise
-        self._clock_offset = self._welcome.time - time()
+        self._clock_ahead = self._welcome.time - _steady()
+        self._ticket_key = self._welcome.ticket_key
+        self._folder.remember_phone_book(
+            self._welcome.ticket_key, f"{host}:{port}", self._welcome.time - time()
+        )
         self._connection = connection
         self._keeping = asyncio.create_task(self._keep_alive(connection), name="heartbeat")
 
@@ -167,7 +183,7 @@ class PhoneBook:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-        self._mending = self._keeping = None
+        self._mending = self._keeping = self._pending = None
         if self._connection is not None:
             self._connection.close()
         self._connection = self.session = None
@@ -219,6 +235,16 @@ class PhoneBook:
             return await self._begin(Reset(name, reset, password, certificate, endpoints), endpoints)
         return await self._begin(Login(name, password, certificate, endpoints), endpoints)
 
+    def login_later(self, name: str, password: str, identity: Identity, known: KnownPhoneBook) -> None:
+        """Logs in as soon as the phone book, of which this much is known, answers.
+
+        `on_back` tells that, or `on_end` that it refused.
+        """
+        self._ticket_key = known.ticket_key
+        self._clock_ahead = time() + known.clock_ahead - _steady()
+        self._pending = Login(name, password, identity.certificate)
+        self._mending = asyncio.create_task(self._mend(), name="reconnect")
+
     async def passwd(self, old: str, new: str) -> None:
         """Changes the password; other sessions of the account end."""
         session = self._require_session()
@@ -243,6 +269,8 @@ class PhoneBook:
     # --- inside -----------------------------------------------------------------------------------------
 
     def _require_session(self) -> Session:
+        if self.session is None and self._pending is not None:
+            raise NotConnected("The phone book is away; the shell keeps trying to reach it.")
         if self.session is None:
             raise NotLoggedIn("You are not logged in; type `login NAME` or `signup NAME`.")
         return self.session
@@ -286,10 +314,10 @@ class PhoneBook:
         self._mending = asyncio.create_task(self._mend(), name="reconnect")
 
     async def _mend(self) -> None:
-        """Tries to come back with the resume token, ever less often, until it works or is refused."""
+        """Tries to come back, ever less often, until it works or is refused."""
         delay = FIRST_RETRY
         try:
-            while self.session is not None:
+            while self.session is not None or self._pending is not None:
                 await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - spreads, hides nothing
                 delay = min(MAX_RETRY, delay * 2)
                 try:
@@ -315,13 +343,19 @@ class PhoneBook:
 
     async def _resume(self) -> None:
         session = self.session
-        if self._connection is None or session is None:
+        if self._connection is None:
             raise NotConnected("There is no connection to the phone book.")
+        if self._pending is not None:
+            self.session = await self._connection.request(self._pending, Session)
+            self._pending = None
+            return
+        if session is None:
+            raise NotConnected("There is no session to take up again.")
         self.session = await self._connection.request(Resume(session.token, self._endpoints), Session)
 
     def _give_up(self, reason: str) -> None:
         self._forget_connection()
-        self.session = None
+        self.session = self._pending = None
         self._on_end(reason)
 
     def _forget_connection(self) -> None:
@@ -340,6 +374,12 @@ class PhoneBook:
             except (NotConnected, Refused) as error:
                 log.info("event=heartbeat_failed reason=%r", str(error))
                 return
+
+
+def _steady() -> float:
+    """Seconds that pass evenly, also while the machine sleeps, where the system can tell."""
+    clock = getattr(time_module, "CLOCK_BOOTTIME", None)
+    return monotonic() if clock is None else time_module.clock_gettime(clock)
 
 
 def split_address(address: str, default_port: int = wire.DEFAULT_PORT) -> tuple[str, int]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from settings.file import BadSettings, read_section
 from shell.errors import SettingsError
@@ -12,6 +13,7 @@ from shell.line.transfer import Taking
 
 MIB = 2**20
 ENVIRONMENT = "PARLEY_SETTINGS"
+Bound = Annotated[int, Meta(ge=1, le=10_000)]
 
 
 class ShellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,6 +40,8 @@ class ShellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_receipts: bool = False
     files: str = ""
     max_file_mib: Annotated[int, msgspec.Meta(ge=0)] = 4096
+    max_requests: Bound = 100
+    messages_per_request: Bound = 20
 
 
 def load(path: Path | None) -> ShellSettings:

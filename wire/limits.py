@@ -23,6 +23,7 @@ MAX_CODE = 64  # characters of an invite or a reset token as somebody types it
 MAX_PATTERN = 64  # characters of a pattern in `list`
 MAX_WATCHED = 1_000  # names that one session may watch
 MAX_ALLOWED = 1_000  # names that may see somebody whose visibility is `contacts`
+MAX_BLOCKED = 500  # names that never see somebody; with those allowed they fit into one frame
 MAX_NOTICE = 2 * KIB  # characters of a notice or of the reason of a kick
 PAGE = 100  # people on one page of `list`
 

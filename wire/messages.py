@@ -162,6 +162,12 @@ class SetVisibility(Message, frozen=True):
     """Who still sees it as online where the visibility is `contacts` or `hidden`."""
 
 
+class SetBlocked(Message, frozen=True):
+    """To whom this account looks offline from now on, whatever its visibility is; nobody else."""
+
+    blocked: Annotated[tuple[Name, ...], Meta(max_length=limits.MAX_BLOCKED)]
+
+
 class Watch(Message, frozen=True):
     """Asks for `Presence` pushes about these people; the reply has their status now."""
 
@@ -335,6 +341,7 @@ METHODS: dict[str, tuple[type[Message], type[Message]]] = {
     "whois": (Whois, Profile),
     "passwd": (Passwd, NewToken),
     "visibility": (SetVisibility, Done),
+    "block": (SetBlocked, Done),
     "watch": (Watch, Statuses),
     "unwatch": (Unwatch, Done),
     "introduce": (Introduce, Introduction),

@@ -2,10 +2,12 @@
 
 from shell.commands import (
     account,
+    consent,
     files,
     groups,
     hooks,
     join,
+    keys,
     look,
     people,
     questions,
@@ -18,6 +20,8 @@ COMMANDS = (
     *account.COMMANDS,
     *join.COMMANDS,
     *people.COMMANDS,
+    *consent.COMMANDS,
+    *keys.COMMANDS,
     *talk.COMMANDS,
     *look.COMMANDS,
     *questions.COMMANDS,

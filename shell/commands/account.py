@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shell.commands.names import complete_names, named
+from shell.errors import NotConnected, PhoneBookKeyChanged
 from shell.kit.command import Command, Outcome, Parser, Said, checked
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.tables import table
@@ -35,10 +36,18 @@ class LoggedIn(Outcome, frozen=True):
     queued: int
     newly_pinned: str | None = None
     """The phone book's fingerprint, where this was the first time."""
+    away: str | None = None
+    """Why the phone book could not be asked, where it could not."""
 
     def render(self, *, plain: bool) -> Text:
         """A line for each thing that matters now."""
         lines = [f"You are logged in as {safe(self.name)} at {self.phone_book}."]
+        if self.away:
+            here = (
+                f"You are {safe(self.name)} on this machine only: your messages are here, and contacts can "
+            )
+            here += "be reached where they were last. The shell logs in when the phone book is back."
+            lines = [safe(self.away), here]
         if self.newly_pinned:
             lines.append(f"First time here; the phone book's key is now pinned: {self.newly_pinned}")
         lines += [f"{count} unread from {safe(name)}." for name, count in self.unread.items()]
@@ -111,15 +120,17 @@ def signup(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
 
 
 def login(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
-    """Logs in; with a token of the operator under a new password."""
-    app.call(app.messenger.reach())
+    """Logs in, with a token of the operator under a new password; without the phone book to what is here."""
     if arguments.reset:
+        app.call(app.messenger.reach())
         new = _new_password(app, "New password: ", arguments.password_file)
         app.call(app.messenger.login(arguments.name, new, arguments.reset), LOGIN_PATIENCE)
         return _logged_in(app)
+    away = _away(app, arguments.name)
     password = app.read_password("Password: ", arguments.password_file)
-    app.call(app.messenger.login(arguments.name, password), LOGIN_PATIENCE)
-    return _logged_in(app)
+    enter = app.messenger.login_away if away else app.messenger.login
+    app.call(enter(arguments.name, password), LOGIN_PATIENCE)
+    return _logged_in(app, away)
 
 
 def _new_password(app: "UserConsole", question: str, file: str | None) -> str:
@@ -130,7 +141,20 @@ def _new_password(app: "UserConsole", question: str, file: str | None) -> str:
     return password
 
 
-def _logged_in(app: "UserConsole") -> LoggedIn:
+def _away(app: "UserConsole", name: str) -> str | None:
+    """Why the phone book cannot be asked, where that is no hindrance."""
+    try:
+        app.call(app.messenger.reach())
+    except PhoneBookKeyChanged:
+        raise
+    except NotConnected as error:
+        if not app.messenger.known(name):
+            raise
+        return str(error)
+    return None
+
+
+def _logged_in(app: "UserConsole", away: str | None = None) -> LoggedIn:
     messenger = app.messenger
     core = messenger.line.core
     names = {contact.key: contact.name for contact in core.contacts()}
@@ -143,6 +167,7 @@ def _logged_in(app: "UserConsole") -> LoggedIn:
         [contact.name for contact, _ in core.requests()],
         core.undelivered(),
         pinned,
+        away,
     )
 
 

@@ -10,6 +10,7 @@ from shell.kit.command import Command, Listing, Outcome, Parser, Said
 from shell.kit.errors import CommandError, ExitCode
 from shell.ladder import Rung, climb
 from shell.line.impairment import BadImpairment, Impairment, parse_impairment
+from shell.survey import survey
 
 if TYPE_CHECKING:
     from shell.console import UserConsole
@@ -43,7 +44,7 @@ class Ladder(Listing, frozen=True):
 
 def why(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Climbs from one's own choices to the line, and stops where it does not go on."""
-    return Ladder(arguments.name, climb(app.call(app.messenger.way_to(arguments.name))))
+    return Ladder(arguments.name, climb(app.call(survey(app.messenger, arguments.name))))
 
 
 def trace(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:

@@ -113,7 +113,7 @@ def _wait_status(app: "UserConsole", arguments: argparse.Namespace) -> Waited:
         raise CommandError(
             "Say whose status and which: `wait status NAME STATUS`.", code="usage", exit_code=ExitCode.USAGE
         )
-    status = app.call(app.messenger.watch(arguments.name))
+    status = app.call(app.messenger.lookup.watch(arguments.name))
     if status is None:
         raise CommandError(f"There is no account {safe(arguments.name)}.", code="unknown-name")
     key = name_key(arguments.name)

@@ -12,8 +12,6 @@ from wire.frames import LineClose
 from wire.messages import Endpoint
 from wire.names import name_key
 
-MAX_REQUESTS = 100  # new people whose requests may wait; beyond, the oldest request is declined
-
 
 class Consents(Delivery):
     """Who may reach this user, with which key."""
@@ -110,8 +108,10 @@ class Consents(Delivery):
         told = Tell(KeyChanged(peer.contact.name, peer.contact.pinned or b"", key))
         return [*self._change(peer, presented=key), told]
 
-    def _bound_requests(self) -> list[Effect]:
+    def _bound_requests(self, most: int) -> list[Effect]:
         waiting = [peer for peer in self._peers.values() if peer.held]
-        if len(waiting) <= MAX_REQUESTS:
+        if len(waiting) <= most:
             return []
-        return [DeclineHeld(waiting[0].contact.key, silent=False)]
+        oldest = min(waiting, key=lambda peer: peer.requested)
+        oldest.held = 0  # at once, so that the next one too many meets another
+        return [DeclineHeld(oldest.contact.key, silent=False)]

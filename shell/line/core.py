@@ -21,7 +21,7 @@ from shell.line.effects import (
     Tell,
 )
 from shell.line.errors import Blocked, KeyNotAccepted, OutboxFull
-from shell.line.model import Consent, Contact, Incoming, Kept, MessageId, Outgoing
+from shell.line.model import Consent, Contact, Incoming, Kept, MessageId, Outgoing, Rules
 from shell.line.outbox import MAX_WAITING
 from shell.line.peer import OpenLine, Peer
 from wire.certificates import Fingerprint, Pin, check_pin
@@ -46,12 +46,10 @@ class LineCore(Consents):
         contacts: Iterable[Contact] = (),
         waiting: Iterable[Outgoing] = (),
         held: Iterable[tuple[NameKey, int]] = (),
-        *,
-        tells_read: bool = False,
+        rules: Rules = Rules(),  # noqa: B008 - frozen
     ) -> None:
-        """`tells_read` is whether others are told what this user has read."""
         super().__init__(own_fingerprint, contacts, waiting, held)
-        self._tells_read = tells_read
+        self._rules = rules
 
     # --- what the user does -----------------------------------------------------------------------------
 
@@ -133,7 +131,7 @@ class LineCore(Consents):
         message = Incoming(
             MessageId(frame.id), key, frame.text, frame.written, held, frame.choices, frame.answers
         )
-        return [KeepIncoming(message, line)]
+        return [KeepIncoming(message, line, self._rules.max_held)]
 
     # --- what the disk says -----------------------------------------------------------------------------
 
@@ -145,9 +143,11 @@ class LineCore(Consents):
         if kept is Kept.NEW and message.held and peer.contact.consent is not Consent.UNDECIDED:
             effects.append(self._decided(peer))  # while the message was on its way to the disk
         elif kept is Kept.NEW and message.held:
+            if not peer.held:
+                peer.requested = next(self._requests)
             peer.held += 1
             effects.append(Tell(RequestArrived(peer.contact.name, peer.held)))
-            effects += self._bound_requests()
+            effects += self._bound_requests(self._rules.max_requests)
         elif kept is Kept.NEW:
             effects.append(_arrived(peer, message))
         effects.append(SendFrames(line, (Receipt(message.id, verdict),)))
@@ -164,7 +164,7 @@ class LineCore(Consents):
     def seen(self, key: NameKey, last: MessageId | None) -> list[Effect]:
         """The mailbox has noted what this user has looked at; its writer is told where that is wanted."""
         peer = self._peers[key]
-        if last is None or not self._tells_read:
+        if last is None or not self._rules.tells_read:
             return []
         effects = self._change(peer, read=last)
         return [*effects, *self._say_read(peer, peer.line.id)] if peer.line is not None else effects
@@ -198,7 +198,7 @@ class LineCore(Consents):
 
     def _say_read(self, peer: Peer, line: LineId) -> list[Effect]:
         last = peer.contact.read
-        wanted = self._tells_read and peer.contact.consent is Consent.ACCEPTED
+        wanted = self._rules.tells_read and peer.contact.consent is Consent.ACCEPTED
         return [SendFrames(line, (Read(last),))] if last is not None and wanted else []
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from shell.events import Event
-from shell.line.model import Contact, Incoming, MessageId, Outgoing, State
+from shell.line.model import MAX_HELD, Contact, Incoming, MessageId, Outgoing, State
 from wire.frames import LineClose, Read, Receipt, Text
 from wire.names import NameKey
 
@@ -25,6 +25,8 @@ class KeepIncoming:
     message: Incoming
     line: LineId
     """Where the receipt goes."""
+    max_held: int = MAX_HELD
+    """How many of its writer may wait for consent."""
 
 
 @dataclass(frozen=True, slots=True)

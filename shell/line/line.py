@@ -45,7 +45,7 @@ from shell.line.effects import (
 )
 from shell.line.files import Files
 from shell.line.happenings import Happenings
-from shell.line.model import MessageId, Outgoing, State
+from shell.line.model import MessageId, Outgoing, Rules, State
 from shell.line.network import Network
 from shell.line.quic import StreamCut, StreamReceived
 from shell.line.settling import Settled, Waiting, Written
@@ -75,17 +75,15 @@ class Line(Decisions):
         book: Introducer,
         tell: Callable[[Event], None],
         taking: Taking,
-        *,
-        tells_read: bool = False,
+        rules: Rules = Rules(),  # noqa: B008 - frozen
     ) -> None:
-        """`tells_read` is whether others are told what this user has read."""
         self._identity = identity
         self._mailbox: Mailbox | None = None
         self._book = book
         self._tell = tell
         self._network = Network(identity, book, self)
-        self._tells_read = tells_read
-        self._core = LineCore(identity.fingerprint, tells_read=tells_read)
+        self._rules = rules
+        self._core = LineCore(identity.fingerprint, rules=rules)
         self.files = Files(self, self._network.endpoint, taking, tell)
         """Files and pipes."""
         self._early: deque[Introduction] = deque(maxlen=MAX_EARLY)
@@ -97,6 +95,11 @@ class Line(Decisions):
     def core(self) -> LineCore:
         """What is known of people; to be read only."""
         return self._core
+
+    @property
+    def identity(self) -> Identity:
+        """This account's key, with its private half."""
+        return self._identity
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -134,9 +137,7 @@ class Line(Decisions):
                 letters.requests(connection),
             )
         )
-        self._core = LineCore(
-            self._identity.fingerprint, contacts, waiting, held, tells_read=self._tells_read
-        )
+        self._core = LineCore(self._identity.fingerprint, contacts, waiting, held, self._rules)
         self._mailbox = mailbox
         await self.files.start(mailbox)
         self._tasks.spawn(self._happenings.run(), "line")
@@ -246,7 +247,7 @@ class Line(Decisions):
     def kept(self, keep: Keep, answer: Any) -> list[Effect]:
         """What follows from what the mailbox said."""
         match keep:
-            case KeepIncoming(message, line):
+            case KeepIncoming(message, line, _):
                 return self._core.incoming_kept(message, answer, line)
             case KeepContact():
                 self._network.contacts_changed()

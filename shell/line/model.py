@@ -81,7 +81,18 @@ class Consent(enum.Enum):
     BLOCKED = "blocked"
 
 
-MAX_HELD = 20  # messages of one new person that may wait for consent; further ones are refused
+MAX_HELD = 20  # messages of one new person that may wait for consent, unless the settings say otherwise
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What this user's settings say of consent."""
+
+    tells_read: bool = False
+    """Whether those whom this user accepted are told what was read."""
+    max_requests: int = 100
+    """New people whose requests may wait; beyond, the oldest request is declined."""
+    max_held: int = MAX_HELD
+    """Messages of one new person that may wait; further ones are refused."""
 
 
 class Contact(msgspec.Struct, frozen=True):
@@ -141,4 +152,4 @@ class Kept(enum.Enum):
     ALREADY_HELD = "already held"
     ALREADY_DECLINED = "already declined"
     NO_ROOM = "no room"
-    """`MAX_HELD` messages of this writer wait for consent; this one is not kept."""
+    """As many messages of this writer wait for consent as may; this one is not kept."""

@@ -36,6 +36,8 @@ class Peer:
     """Monotonic seconds before which they are not dialed again."""
     held: int = 0
     """Their messages that wait for consent."""
+    requested: int = 0
+    """Numbers requests in the order in which they came; of the last one."""
     owes_receipts: bool = False
     """Whether they must be told what became of held messages."""
     files_wait: bool = False

@@ -1,5 +1,6 @@
 """What the line knows of people, to be asked from any thread; only the core changes it. Pure."""
 
+import itertools
 from collections.abc import Iterable
 
 from shell.line.effects import LineId
@@ -20,8 +21,10 @@ class People:
         self._peers = {contact.key: Peer(contact) for contact in contacts}
         for message in waiting:
             self._peer(message.peer).outbox.add(message)
-        for key, count in held:
-            self._peer(key).held = count
+        self._requests = itertools.count(1)
+        for key, messages in held:
+            peer = self._peer(key)
+            peer.held, peer.requested = messages, next(self._requests)
 
     def contact(self, name: str) -> Contact | None:
         """What is known of somebody."""
@@ -36,9 +39,14 @@ class People:
         """Whose messages this user takes."""
         return [contact for contact in self.contacts() if contact.consent is Consent.ACCEPTED]
 
+    def blocked(self) -> list[Contact]:
+        """Of whom this user wants no word."""
+        return [contact for contact in self.contacts() if contact.consent is Consent.BLOCKED]
+
     def requests(self) -> list[tuple[Contact, int]]:
         """New people with the number of their held messages, oldest request first."""
-        return [(peer.contact, peer.held) for peer in self._everybody() if peer.held]
+        asking = sorted((peer for peer in self._everybody() if peer.held), key=lambda peer: peer.requested)
+        return [(peer.contact, peer.held) for peer in asking]
 
     def waiting(self, name: str) -> int:
         """How many messages to somebody are not settled."""

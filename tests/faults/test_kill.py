@@ -14,23 +14,6 @@ from tests.e2e.world import Server, environment, parley, until
 COUNT = 40
 
 
-@pytest.fixture
-def befriended(server: Server, tmp_path: Path) -> Server:
-    """Alice and Bob have accounts; Bob takes Alice's messages."""
-    for name in ("alice", "bob"):
-        assert (
-            parley(
-                "--server", server.address, "--data", str(tmp_path / name), "-c", f"signup {name}"
-            ).returncode
-            == 0
-        )
-    accepted = parley(
-        "--server", server.address, "--data", str(tmp_path / "bob"), "--user", "bob", "-c", "accept alice"
-    )
-    assert accepted.returncode == 0, accepted.stderr
-    return server
-
-
 def start(server: Server, folder: Path, name: str) -> "subprocess.Popen[str]":
     """A shell that reads commands from a pipe."""
     return subprocess.Popen(

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from shell.errors import NotConnected
 from shell.events import Event
 from shell.line.line import Line
+from shell.line.model import Rules
 from shell.line.transfer import Taking
 from shell.mailbox import Mailbox
 from wire.certificates import Identity, make_identity
@@ -33,7 +34,7 @@ class Person:
         town: "Town",
         identity: Identity | None = None,
         *,
-        tells_read: bool = False,
+        rules: Rules = Rules(),  # noqa: B008 - frozen
     ) -> None:
         self.name = name
         self.identity = identity or make_identity(name)
@@ -41,7 +42,7 @@ class Person:
         self.mailbox = Mailbox(folder / f"{name}.db")
         self.folder = folder / f"{name}-files"
         taking = Taking(self.folder, MAX_FILE)
-        self.line = Line(self.identity, Desk(town, self), self._tell, taking, tells_read=tells_read)
+        self.line = Line(self.identity, Desk(town, self), self._tell, taking, rules)
         self._changed = asyncio.Event()
 
     def _tell(self, event: Event) -> None:

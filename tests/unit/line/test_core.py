@@ -18,7 +18,7 @@ from shell.line.effects import (
     Tell,
     Waits,
 )
-from shell.line.model import Consent, Contact, Incoming, Kept, MessageId, Outgoing, State
+from shell.line.model import Consent, Contact, Incoming, Kept, MessageId, Outgoing, Rules, State
 from wire.certificates import Fingerprint
 from wire.frames import LineClose, Read, Receipt, Text, Verdict
 from wire.messages import Endpoint
@@ -182,7 +182,7 @@ def test_a_message_is_queued_sent_delivered_and_read() -> None:
 def test_reading_is_told_only_where_the_user_wants_it_and_again_on_each_line() -> None:
     accepted = Contact(KEY, "bob", Consent.ACCEPTED)
     for tells in (False, True):
-        core = LineCore(OWN, [accepted], tells_read=tells)
+        core = LineCore(OWN, [accepted], rules=Rules(tells_read=tells))
         opened(core)
         assert core.looked_at("bob") == [KeepSeen(KEY)]
         told = core.seen(KEY, ID)
@@ -242,6 +242,29 @@ def test_what_a_line_shows_is_kept_of_a_contact_and_a_new_key_forgets_the_old_ce
 def test_somebody_who_is_blocked_meets_the_same_end_of_line_as_of_somebody_who_leaves() -> None:
     core = LineCore(OWN, [Contact(KEY, "bob", Consent.BLOCKED)])
     assert opened(core) == [HangUp(1, LineClose.DONE)]
+
+
+def ask(core: LineCore, name: str, line: int) -> list[Effect]:
+    """Somebody new opens a line and writes; what follows when the disk has it."""
+    core.line_opened(line, name, Fingerprint(name.encode().ljust(32)), calling=False, now=0.0)
+    (keep,) = core.received(line, Text(line.to_bytes(16), 1.0, "hello"), 1.0)
+    assert isinstance(keep, KeepIncoming)
+    assert keep.max_held == 5
+    return core.incoming_kept(keep.message, Kept.NEW, line)
+
+
+def test_one_request_too_many_declines_the_oldest_also_of_an_earlier_run() -> None:
+    # As the mailbox tells them at start: by the time of the request, whatever their names are.
+    earlier = [(NameKey("zoe"), 1), (NameKey("adam"), 2)]
+    contacts = [Contact(NameKey("adam"), "adam"), Contact(NameKey("zoe"), "zoe")]
+    core = LineCore(OWN, contacts, (), earlier, Rules(max_requests=3, max_held=5))
+    assert [contact.name for contact, _ in core.requests()] == ["zoe", "adam"]
+    assert not [effect for effect in ask(core, "carol", 1) if isinstance(effect, DeclineHeld)]
+    assert not [effect for effect in ask(core, "adam", 2) if isinstance(effect, DeclineHeld)]
+    # Two more before the disk has answered: two go, the oldest first.
+    assert DeclineHeld(NameKey("zoe"), silent=False) in ask(core, "dave", 3)
+    assert DeclineHeld(NameKey("adam"), silent=False) in ask(core, "eve", 4)
+    assert [contact.name for contact, _ in core.requests()] == ["carol", "dave", "eve"]
 
 
 def test_retries_grow_slower_and_are_told_once() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shell.events import KeyChanged, MessageArrived, MessagesRead, NotTrusted, RequestArrived
-from shell.line.model import State
+from shell.line.model import Rules, State
 from shell.line.quic import Quic
 from shell.line.retries import Retries
 from shell.line.udp import udp_socket
@@ -168,7 +168,7 @@ def test_what_was_read_is_told_also_on_the_next_line_and_not_without_the_setting
     async def talk() -> None:
         town = Town()
         alice = await town.enter(Person("alice", tmp_path, town))
-        bob = await town.enter(Person("bob", tmp_path, town, tells_read=True))
+        bob = await town.enter(Person("bob", tmp_path, town, rules=Rules(tells_read=True)))
         await bob.line.accept("alice")
         await alice.line.accept("bob")
         for text in ("one", "two"):

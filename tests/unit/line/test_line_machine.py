@@ -29,8 +29,8 @@ from shell.line.effects import (
     Waits,
     WatchPresence,
 )
-from shell.line.errors import Blocked
-from shell.line.model import MessageId, Outgoing, State
+from shell.line.errors import Blocked, KeyNotAccepted
+from shell.line.model import Consent, MessageId, Outgoing, Rules, State
 from shell.mailbox import SCHEMA, keep
 from wire.certificates import Fingerprint
 from wire.frames import LineClose, Read, Receipt, Text
@@ -38,6 +38,7 @@ from wire.names import NameKey
 
 NAMES = ("alice", "bob")
 KEYS = {"alice": Fingerprint(b"a" * 32), "bob": Fingerprint(b"b" * 32)}
+"""Of the first day; `change_the_key` makes others."""
 names = st.sampled_from(NAMES)
 
 
@@ -50,6 +51,7 @@ class Side:
         self.disk = sqlite3.connect(":memory:")
         self.disk.executescript(SCHEMA)
         self.shown: list[str] = []
+        self.key = KEYS[name]
         self.dialing = False
         self.tells_read = True
         self.start()
@@ -57,11 +59,11 @@ class Side:
     def start(self) -> None:
         self.dialing = False
         self.core = LineCore(
-            KEYS[self.name],
+            self.key,
             letters.contacts(self.disk),
             letters.unsettled(self.disk),
             letters.requests(self.disk),
-            tells_read=self.tells_read,
+            Rules(tells_read=self.tells_read),
         )
 
     def stored(self, *, outgoing: bool) -> list[tuple[str, str]]:
@@ -98,7 +100,7 @@ class LineMachine(RuleBasedStateMachine):
                 self.act(side, act)
             for effect, answer in answers:
                 match effect:
-                    case KeepIncoming(message, line):
+                    case KeepIncoming(message, line, _):
                         follow += side.core.incoming_kept(message, answer, line)
                     case KeepRead(peer):
                         follow += side.core.read(peer, answer)
@@ -133,6 +135,9 @@ class LineMachine(RuleBasedStateMachine):
     def show(self, side: Side, event: Event) -> None:
         if isinstance(event, MessageArrived):
             assert event.text not in side.shown, "shown twice"
+            contact = side.core.contact(side.other)
+            assert contact is not None
+            assert contact.consent is Consent.ACCEPTED, "shown without consent"
             side.shown.append(event.text)
 
     def drop(self, line: LineId, code: LineClose | None, by: Side | None = None) -> None:
@@ -144,8 +149,14 @@ class LineMachine(RuleBasedStateMachine):
     def connect(self, caller: Side) -> None:
         caller.dialing = False
         callee = self.sides[caller.other]
-        if not callee.core.may_call(caller.name):
-            effects = caller.core.dial_failed(callee.name, "no answer", self.now, offline=False)
+        if not callee.core.may_call(caller.name):  # the phone book says that they are offline
+            effects = caller.core.dial_failed(callee.name, "", self.now, offline=True)
+            self.carry_out(caller, effects)
+            return
+        allowed, effects = caller.core.may_dial(callee.name, callee.key)
+        self.carry_out(caller, effects)
+        if not allowed:
+            effects = caller.core.dial_failed(callee.name, "the key changed", self.now, offline=False)
             self.carry_out(caller, effects)
             return
         line = next(self.numbers)
@@ -154,14 +165,18 @@ class LineMachine(RuleBasedStateMachine):
         for side, calling in ((callee, False), (caller, True)):
             if line in self.lines:
                 effects = side.core.line_opened(
-                    line, side.other, KEYS[side.other], calling=calling, now=self.now
+                    line, side.other, self.sides[side.other].key, calling=calling, now=self.now
                 )
                 self.carry_out(side, effects)
 
     def deliver(self, line: LineId, to: Side) -> None:
         frames = self.lines[line][to.name]
         if frames:
-            self.carry_out(to, to.core.received(line, frames.popleft(), self.now))
+            effects = to.core.received(line, frames.popleft(), self.now)
+            contact = to.core.contact(to.other)
+            trusted = contact is not None and contact.pinned == self.sides[to.other].key
+            assert trusted or not effects, "something passed under a key that is not pinned"
+            self.carry_out(to, effects)
 
     # --- what may happen --------------------------------------------------------------------------------
 
@@ -172,7 +187,7 @@ class LineMachine(RuleBasedStateMachine):
         message = Outgoing(MessageId(next(self.numbers).to_bytes(16)), NameKey(side.other), text, self.now)
         try:
             effects = side.core.write(side.other, message, self.now)
-        except Blocked:
+        except (Blocked, KeyNotAccepted):
             return
         self.written[name].append(text)
         self.carry_out(side, effects)
@@ -238,11 +253,25 @@ class LineMachine(RuleBasedStateMachine):
         self.carry_out(side, side.core.accept(side.other, self.now))
 
     @rule(name=names)
-    def block_and_unblock(self, name: str) -> None:
+    def block(self, name: str) -> None:
         side = self.sides[name]
         self.declining = True
         self.carry_out(side, side.core.block(side.other))
+
+    @rule(name=names)
+    def unblock(self, name: str) -> None:
+        side = self.sides[name]
         self.carry_out(side, side.core.unblock(side.other))
+
+    @rule(name=names)
+    def change_the_key(self, name: str) -> None:
+        self.sides[name].key = Fingerprint(next(self.numbers).to_bytes(32))
+        self.crash_and_restart(name)
+
+    @rule(name=names)
+    def accept_the_key(self, name: str) -> None:
+        side = self.sides[name]
+        self.carry_out(side, side.core.accept_key(side.other, self.now))
 
     @rule(name=names)
     def decline(self, name: str) -> None:
@@ -310,11 +339,13 @@ class LineMachine(RuleBasedStateMachine):
         """Peace: both are there, accept each other, and the network is good. Everything arrives."""
         for side in self.sides.values():
             self.carry_out(side, side.core.accept(side.other, self.now))
+            self.carry_out(side, side.core.accept_key(side.other, self.now))
         for name in NAMES:
             self.write(name)  # on the line for it, held messages learn what became of them
         for _ in range(500):
             self.now += 20.0
             for side in self.sides.values():
+                self.carry_out(side, side.core.accept_key(side.other, self.now))
                 self.carry_out(side, side.core.presence(side.other, online=True, now=self.now))
                 if side.dialing:
                     self.connect(side)

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from functools import partial
 from pathlib import Path
 
 from shell.events import MessageArrived
@@ -88,30 +87,33 @@ def test_contacts_talk_on_without_the_phone_book_also_on_a_new_line(tmp_path: Pa
 
 
 def test_who_is_hidden_or_has_blocked_the_caller_does_not_answer_a_knock(tmp_path: Path) -> None:
-    async def talk() -> None:
-        for silence in ("hidden", "blocked"):
-            folder = tmp_path / silence
-            folder.mkdir()
-            town, alice, bob = await two(folder)
-            await alice.line.settled(await alice.line.write("bob", "before"), PATIENCE)
-            await town.leave(alice)
-            town.lose_book()
-            if silence == "hidden":
-                bob.line.keep_quiet(quiet=True)
-            else:
-                await bob.line.block("alice")
-            again = await town.enter(Person("alice", folder, town, alice.identity))
-            settled = await again.line.settled(await again.line.write("bob", "are you there?"), PATIENCE)
-            assert settled.state is State.QUEUED
-            assert "No answer" in (again.line.last_failure("bob") or "")
-            if silence == "hidden":
-                bob.line.keep_quiet(quiet=False)
-                await again.line.settled(await again.line.write("bob", "now?"), PATIENCE)
-                await bob.until(partial(lambda person, events: texts(person)[-1:] == ["now?"], bob))
-            for person in (again, bob):
-                await town.leave(person)
+    async def call(silence: str) -> None:
+        folder = tmp_path / silence
+        folder.mkdir()
+        town, alice, bob = await two(folder)
+        await alice.line.settled(await alice.line.write("bob", "before"), PATIENCE)
+        await town.leave(alice)
+        town.lose_book()
+        if silence == "hidden":
+            bob.line.keep_quiet(quiet=True)
+        else:
+            await bob.line.block("alice")
+        again = await town.enter(Person("alice", folder, town, alice.identity))
+        settled = await again.line.settled(await again.line.write("bob", "are you there?"), PATIENCE)
+        assert settled.state is State.QUEUED
+        assert "No answer" in (again.line.last_failure("bob") or "")
+        assert texts(bob) == ["before"]
+        if silence == "hidden":
+            bob.line.keep_quiet(quiet=False)
+            await again.line.settled(await again.line.write("bob", "now?"), PATIENCE)
+            await bob.until(lambda events: texts(bob) == ["before", "are you there?", "now?"])
+        for person in (again, bob):
+            await town.leave(person)
 
-    asyncio.run(talk())
+    async def calls() -> None:
+        await asyncio.gather(call("hidden"), call("blocked"))
+
+    asyncio.run(calls())
 
 
 def test_a_knock_seen_on_the_network_opens_no_line_to_another(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def test_accounts_of_every_old_version_are_read(dump: Path, tmp_path: Path) -> N
     alice, bob = read_all(path)
     assert (alice.name, alice.epoch, alice.visibility) == ("Alice", 3, Visibility.CONTACTS)
     assert alice.allowed == ("bob", "carol")
+    assert alice.blocked == ({"eve": 1763990000.5} if dump.stem.endswith("-3") else {})
     assert (bob.created, bob.last_seen, bob.fingerprint) == (1763990000.25, 1764000000.5, bytes(range(32)))
     again = sqlite3.connect(path)
     assert version_of(again) == len(STEPS)

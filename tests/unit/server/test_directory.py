@@ -179,3 +179,32 @@ def test_whoever_is_about_to_call_is_told_of_new_endpoints_for_as_long_as_the_ti
     assert pushes(book.set_endpoints(alice, outside, 11.0), bob.id) == [Moved("alice", outside)]
     assert book.set_endpoints(carol, outside, 11.0) == []
     assert book.set_endpoints(bob, outside, 11.0 + TICKET_LIFE) == []
+
+
+def test_to_whom_somebody_blocked_they_look_as_if_they_had_left_then_and_never_come_back() -> None:
+    book, left = directory(), directory()
+    alice, alice_there = enter(book, account("alice")), enter(left, account("alice"))
+    bob = enter(book, account("bob"))
+    book.watch(alice, [bob.account])
+    blocked = book.blocking(bob.account, {name_key("alice"), name_key("carol"), name_key("bob")}, 42.0)
+    assert blocked == {"alice": 42.0, "carol": 42.0}, "nobody blocks themselves"
+    effects = book.set_blocked(bob, msgspec.structs.replace(bob.account, blocked=blocked), 42.0)
+    assert pushes(effects, alice.id) == [Presence("bob", Status.OFFLINE)]
+    # Bob's later comings and goings change what the store has, but nothing for Alice.
+    for last_seen in (42.0, 99.0):
+        gone = account("bob", last_seen=42.0)
+        stored = msgspec.structs.replace(bob.account, last_seen=last_seen)
+        assert answers(book, alice, stored) == answers(left, alice_there, gone)
+    carol = enter(book, account("carol"))
+    dave = enter(book, account("dave"))
+    assert book.status_for(carol.account.key, bob.account.key) is Status.OFFLINE
+    assert book.status_for(dave.account.key, bob.account.key) is Status.ONLINE
+
+
+def test_who_saw_nobody_there_when_blocked_learns_no_new_time() -> None:
+    book = directory()
+    bob = enter(book, account("bob", Visibility.HIDDEN))
+    assert book.blocking(bob.account, {name_key("alice")}, 42.0) == {"alice": 5.0}
+    again = msgspec.structs.replace(bob.account, blocked={name_key("alice"): 5.0}, last_seen=77.0)
+    assert book.blocking(again, {name_key("alice")}, 99.0) == {"alice": 5.0}
+    assert book.blocking(again, (), 99.0) == {}

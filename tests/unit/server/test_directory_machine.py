@@ -31,7 +31,7 @@ class DirectoryMachine(RuleBasedStateMachine):
 
     def expected(self, asker: NameKey, target: NameKey) -> Status:
         account = self.accounts[target]
-        if target not in self.there:
+        if target not in self.there or asker in account.blocked:
             return Status.OFFLINE
         if account.visibility is Visibility.CONTACTS:
             return Status.ONLINE if asker == target or asker in account.allowed else Status.OFFLINE
@@ -83,12 +83,23 @@ class DirectoryMachine(RuleBasedStateMachine):
         assert bool(effects) == (there is not None)
         self.carry_out(effects)
 
-    @rule(name=names, visibility=st.sampled_from(Visibility), allowed=st.sets(names))
-    def choose_visibility(self, name: NameKey, visibility: Visibility, allowed: set[NameKey]) -> None:
+    @rule(
+        name=names,
+        visibility=st.sampled_from(Visibility),
+        allowed=st.sets(names),
+        blocked=st.sets(names, max_size=1),
+    )
+    def choose_visibility(
+        self, name: NameKey, visibility: Visibility, allowed: set[NameKey], blocked: set[NameKey]
+    ) -> None:
         if name in self.there:
             self.now += 1
+            account = self.session(name).account
             account = msgspec.structs.replace(
-                self.session(name).account, visibility=visibility, allowed=tuple(sorted(allowed))
+                account,
+                visibility=visibility,
+                allowed=tuple(sorted(allowed)),
+                blocked=self.book.blocking(account, blocked, self.now),
             )
             self.accounts[name] = msgspec.structs.replace(account, last_seen=self.accounts[name].last_seen)
             self.carry_out(self.book.set_visibility(self.session(name), account, self.now))

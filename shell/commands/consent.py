@@ -1,0 +1,194 @@
+"""Commands about whom to let in, and whether a key is theirs."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from shell.commands.names import name_argument, requester_argument
+from shell.kit.command import Command, Listing, Outcome, Parser, Said
+from shell.kit.errors import CommandError, ExitCode
+from shell.kit.theme import unicode_works
+from shell.line.model import Consent
+from shell.line.safety import qr_code, safety_number
+from wire.display import safe
+from wire.names import name_key
+
+if TYPE_CHECKING:
+    from shell.console import UserConsole
+
+TOPIC = "Consent and keys"
+
+
+class RequestRow(msgspec.Struct, frozen=True):
+    """One line of `requests`."""
+
+    name: str
+    messages: int
+
+
+class Requests(Listing, frozen=True):
+    """What `requests` shows."""
+
+    requests: list[RequestRow]
+
+    def rows(self) -> list[RequestRow]:
+        """Everybody who asks."""
+        return self.requests
+
+    def columns(self) -> tuple[str, ...]:
+        """Heads."""
+        return ("who asks (accept, decline or block NAME)", "messages")
+
+    def cells(self, row: RequestRow, *, plain: bool) -> tuple[RenderableType, ...]:
+        """One of them."""
+        return safe(row.name), str(row.messages)
+
+    def empty(self) -> str:
+        """Nobody asks."""
+        return "Nobody waits for your answer."
+
+
+class SafetyNumber(Outcome, frozen=True):
+    """What `verify` shows."""
+
+    name: str
+    number: str
+    verified: bool
+    changed: bool
+    """Whether this is the number of a key that was not accepted."""
+    qr: tuple[str, ...]
+    """The digits as a QR code, a line each; empty where it was not asked for."""
+
+    def render(self, *, plain: bool) -> RenderableType:
+        """The digits, what to do with them, and where there is one the QR code, dark on light."""
+        groups = self.number.split()
+        half = len(groups) // 2
+        state = "You have verified it." if self.verified else f"If so: verify {safe(self.name)} --confirm"
+        if self.changed:
+            state = f"This is the number of the CHANGED key. If it is right: accept-key {safe(self.name)}"
+        words = Text(
+            f"Safety number of you and {safe(self.name)}:\n\n"
+            f"    {' '.join(groups[:half])}\n    {' '.join(groups[half:])}\n\n"
+            f"Read it out to each other, not over Parley. Both must see the same. {state}"
+        )
+        return Group(words, *(Text(row, "black on white") for row in self.qr)) if self.qr else words
+
+
+def requests(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
+    """Who waits for consent."""
+    waiting = app.messenger.line.core.requests()
+    return Requests([RequestRow(contact.name, count) for contact, count in waiting])
+
+
+def knock(app: "UserConsole", arguments: argparse.Namespace) -> Said:
+    """Leaves word; what comes back is the same whether they are there, hidden or away."""
+    app.call(app.messenger.knock(arguments.name))
+    return Said(f"{safe(arguments.name)} will hear that you want to talk; nothing tells you when.")
+
+
+def accept(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
+    """Lets somebody's messages in."""
+    name = _known_name(app, arguments.name)
+    app.call(app.messenger.accept(name))
+    return Said(f"{safe(name)} may write to you now.")
+
+
+def decline(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
+    """Turns a request down."""
+    name = _known_name(app, arguments.name)
+    count = dict((contact.key, held) for contact, held in app.messenger.line.core.requests())  # noqa: C402
+    if name_key(name) not in count:
+        raise CommandError(f"{safe(name)} does not wait for an answer.", code="no-request")
+    app.call(app.messenger.line.decline(name))
+    return Said(
+        f"You declined {safe(name)}; they are told, and may ask again. To end that: block {safe(name)}"
+    )
+
+
+def block(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
+    """Wants no word from somebody."""
+    name = _known_name(app, arguments.name)
+    app.call(app.messenger.block(name))
+    return Said(f"{safe(name)} is blocked and is not told.")
+
+
+def unblock(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
+    """Takes a block back."""
+    contact = app.messenger.line.core.contact(arguments.name)
+    if contact is None or contact.consent is not Consent.BLOCKED:
+        raise CommandError(f"{safe(arguments.name)} is not blocked.", code="not-blocked")
+    app.call(app.messenger.unblock(contact.name))
+    return Said(f"{safe(contact.name)} may ask you again.")
+
+
+def verify(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
+    """Shows the safety number, or marks it as compared."""
+    line = app.messenger.line
+    contact = line.core.contact(arguments.name)
+    other: bytes | None = (contact.presented or contact.pinned) if contact else None
+    name = contact.name if contact else arguments.name
+    if other is None:
+        profile = app.call(app.messenger.whois(arguments.name))
+        other, name = profile.fingerprint, profile.name
+    number = safety_number(line.fingerprint, other)
+    if arguments.digits and "".join(arguments.digits) != "".join(number):
+        raise CommandError(
+            f"That is not the number that this shell sees for {safe(name)}: a digit is wrong, or somebody is "
+            "between you. Nothing was marked.",
+            code="other-number",
+            exit_code=ExitCode.KEY,
+        )
+    if arguments.confirm or arguments.digits:
+        if contact is None or contact.pinned is None or contact.presented is not None:
+            raise CommandError(
+                f"There is no pinned key of {safe(name)} to confirm; exchange a message first.", code="no-key"
+            )
+        app.call(line.verify(name))
+        return Said(f"You verified the key of {safe(name)}.")
+    verified = bool(contact and contact.verified and contact.presented is None)
+    shows_qr = arguments.qr or (app.interactive and not app.plain and unicode_works())
+    code = qr_code(number) if shows_qr else ()
+    return SafetyNumber(name, " ".join(number), verified, bool(contact and contact.presented), code)
+
+
+def accept_key(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
+    """Trusts a changed key."""
+    contact = app.messenger.line.core.contact(arguments.name)
+    if contact is None or contact.presented is None:
+        raise CommandError(f"The key of {safe(arguments.name)} has not changed.", code="key-not-changed")
+    app.call(app.messenger.line.accept_key(contact.name))
+    return Said(f"The new key of {safe(contact.name)} is pinned; it is not verified.")
+
+
+def _known_name(app: "UserConsole", name: str) -> str:
+    """The name as it was written at sign-up, of somebody known here or to the phone book."""
+    contact = app.messenger.line.core.contact(name)
+    return contact.name if contact else app.call(app.messenger.whois(name)).name
+
+
+def _verify_arguments(parser: Parser) -> None:
+    name_argument(parser)
+    parser.add_argument("digits", metavar="DIGITS", nargs="*", help="what the other side sees, to compare it")
+    parser.add_argument("--confirm", action="store_true", help="both of you saw the same number")
+    parser.add_argument("--qr", action="store_true", help="with a QR code, also without a terminal")
+
+
+COMMANDS: tuple[Command["UserConsole"], ...] = (
+    Command("requests", TOPIC, "List who wants to talk to you", requests),
+    Command(
+        "knock",
+        TOPIC,
+        "Leave word that you want to talk; it shows nothing of whether they are there",
+        knock,
+        name_argument,
+    ),
+    Command("accept", TOPIC, "Let somebody write to you", accept, requester_argument),
+    Command("decline", TOPIC, "Turn a request down", decline, requester_argument),
+    Command("block", TOPIC, "Hear nothing from somebody; they are not told", block, name_argument),
+    Command("unblock", TOPIC, "Let somebody ask you again", unblock, name_argument),
+    Command("verify", TOPIC, "Show the safety number, to compare it", verify, _verify_arguments),
+    Command("accept-key", TOPIC, "Trust the changed key of somebody", accept_key, name_argument),
+)

@@ -1,0 +1,59 @@
+"""Keys in the data folder: private whatever a copy did to them, and never lost to an import."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from shell.datafolder import DataFolder, KnownAccount
+from shell.errors import DataFolderError
+from wire.certificates import make_identity
+from wire.messages import Visibility
+from wire.names import NameKey
+
+TICKET_KEY = bytes(32)
+ALICE = NameKey("alice")
+
+
+def test_a_key_that_others_may_read_is_taken_away_from_them(tmp_path: Path) -> None:
+    account = DataFolder(tmp_path / "data").account(TICKET_KEY, ALICE)
+    identity = make_identity("alice")
+    account.save(identity)
+    account.key_file.chmod(0o644)
+    assert account.identity("alice") == identity
+    assert stat.S_IMODE(account.key_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(account.key_file.parent.stat().st_mode) == 0o700
+
+
+def test_another_key_is_replaced_only_when_asked_and_is_kept(tmp_path: Path) -> None:
+    account = DataFolder(tmp_path).account(TICKET_KEY, ALICE)
+    here, backup = make_identity("alice"), make_identity("alice")
+    assert account.restore(here, replace=False) is None
+    assert account.restore(here, replace=False) is None, "the same key is no other one"
+    with pytest.raises(DataFolderError, match="--replace"):
+        account.restore(backup, replace=False)
+    assert account.identity("alice") == here
+    kept = account.restore(backup, replace=True)
+    assert account.identity("alice") == backup
+    assert kept is not None
+    assert kept.read_bytes() == here.certificate_pem + here.key_pem
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_what_is_known_of_a_phone_book_is_found_by_each_of_its_addresses(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    assert folder.known_phone_book("192.0.2.1:6969", ALICE) is None
+    folder.remember_phone_book(TICKET_KEY, "192.0.2.1:6969", 3.0)
+    assert folder.known_phone_book("192.0.2.1:6969", ALICE) is None, "no data of this account"
+    account = folder.account(TICKET_KEY, ALICE)
+    account.save(make_identity("alice"))
+    account.remember(KnownAccount("Alice", Visibility.HIDDEN, 7001))
+    folder.remember_phone_book(TICKET_KEY, "book.example:6969", 7200.0)
+    for address in ("192.0.2.1:6969", "book.example:6969"):
+        known = folder.known_phone_book(address, ALICE)
+        assert known is not None
+        assert (known.ticket_key, known.clock_ahead) == (TICKET_KEY, 7200.0)
+    assert account.known() == KnownAccount("Alice", Visibility.HIDDEN, 7001)
+    for damaged in ("", "ticket_key = 7", "\x00"):
+        next(tmp_path.glob("*/phone-book.toml")).write_text(damaged)
+        assert folder.known_phone_book("192.0.2.1:6969", ALICE) is None
