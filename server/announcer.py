@@ -32,8 +32,8 @@ class Announcer:
     """
 
     def __init__(self, book: EmbeddedPhoneBook) -> None:
-        host, _ = listen_address(book.server.settings.listen)
-        port = book.address[1]
+        everywhere = not listen_address(book.server.settings.listen)[0]
+        host, port = "" if everywhere else book.address[0], book.address[1]
         addresses = [host] if host else usable_interfaces()
         label = f"parley-{book.server.fingerprint.hex()[:ID_DIGITS]}"
         self._withdrawn = threading.Event()
@@ -50,6 +50,10 @@ class Announcer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.withdraw()
+
+    def announced(self, patience: float) -> bool:
+        """Whether the network knows, waiting up to `patience` seconds."""
+        return self._announced.wait(patience)
 
     def withdraw(self) -> None:
         """Tells the network that the phone book is no longer there."""
