@@ -14,6 +14,7 @@ from shell.errors import AlreadyLoggedIn, DiscoveryFailed
 from shell.kit.command import Command, Listing, Parser, Said
 from shell.kit.errors import CommandError, ExitCode
 from wire.display import safe
+from wire.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
     from shell.console import UserConsole
@@ -80,10 +81,24 @@ def join(app: "UserConsole", arguments: argparse.Namespace) -> Said | None:
     if not name:
         raise CommandError("That needs a name; `join` asks again.", code="no-name")
     new = app.ask(f"Make a new account {safe(name)}? (n where you have it already) [Y/n] ")
-    enter = app.do_signup if new.strip().casefold() in YES else app.do_login  # type: ignore[attr-defined]
-    enter(string_utils.quote(name))
+    _enter(app, string_utils.quote(name), new=new.strip().casefold() in YES)
     app.folder.join(Joined(server, app.user or name, hosted is not None))
     return None
+
+
+def _enter(app: "UserConsole", name: str, *, new: bool) -> None:
+    """Signs up or logs in, as the commands do; asks for an invitation where the phone book wants one."""
+    if not new:
+        app.do_login(name)  # type: ignore[attr-defined]
+        return
+    try:
+        app.do_signup(name)  # type: ignore[attr-defined]
+    except Refused as refused:
+        if refused.code != ErrorCode.INVITE_NEEDED:
+            raise
+        app.poutput(Text(safe(str(refused))))
+        code = app.ask("Invitation: ").strip()
+        app.do_signup(f"--invite {string_utils.quote(code)} {name}")  # type: ignore[attr-defined]
 
 
 def _choose(app: "UserConsole") -> str:
