@@ -208,14 +208,15 @@ class Changes:
 
         async def carry_out() -> None:
             access.ban(ban)
-            for session in self._sessions_of(target):
-                self._server.perform(
-                    self._server.directory.kick(
-                        session.account.key, ban.sentence(), time(), CloseReason.BANNED
-                    )
-                )
+            now, sentence, directory = time(), ban.sentence(), self._server.directory
+            sessions = self._sessions_of(target)
+            for session in sessions:
+                name = session.account.name
+                ended = directory.kick(session.account.key, sentence, now, CloseReason.BANNED)
+                self._server.perform([*ended, Happened(now, "ban", name, sentence, session.address)])
             self._server.turn_away()
-            self._server.perform([Happened(time(), "ban", str(target), ban.sentence())])
+            if target.network or not sessions:
+                self._server.perform([Happened(now, "ban", str(target), sentence)])
 
         names = tuple(session.account.name for session in self._sessions_of(target))
         hit = names if str(target) in names else (str(target), *names)

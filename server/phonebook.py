@@ -66,7 +66,7 @@ FORGET = 3_600.0  # seconds between looks for what operators decided and whose t
 FLUSH_PATIENCE = 2.0  # seconds at the end for clients to read why it ends
 KIB = 1024
 MIB = 1024 * KIB
-ENDS_RELAY = frozenset({"kick", "ban", "delete", "passwd"})
+ENDS_RELAY = frozenset({"kick", "ban", "delete", "passwd", "reset"})
 """What happens to an account that may use the relay no more, until it is introduced anew."""
 MAX_RECENT = 1_000  # of the last events, kept for `watch --last`
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from server.access import target_of
 from server.accounts import Account, AccountId, SqliteAccounts
-from server.actions import Kick
+from server.actions import Change, Delete, Kick, PlaceBan
 from server.datafolder import DataFolder as ServerFolder
 from server.embedded import EmbeddedPhoneBook
 from server.errors import DataFolderError, FolderInUse, NameInUse
@@ -207,14 +208,23 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         SqliteAccounts(tmp_path / "accounts.db")
 
 
-def test_a_kick_ends_the_way_through_the_relay(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        Kick("alice", reason="enough"),
+        PlaceBan(target_of("alice")),
+        PlaceBan(target_of("127.0.0.0/8")),
+        Delete("alice"),
+    ],
+)
+def test_whom_the_operator_sends_away_has_no_way_through_the_relay(tmp_path: Path, change: Change) -> None:
     with EmbeddedPhoneBook(settings(tmp_path, relay=True)) as book:
 
         async def talk(client: PhoneBook) -> None:
             relay = book.server.relay
             assert relay is not None
             relay.introduce(name_key("alice"), name_key("bob"), bytes(range(2 * PASS_BYTES)), 0.0)
-            await asyncio.to_thread(LocalOperator(book).ask, Kick("alice", reason="enough"))
+            await asyncio.to_thread(LocalOperator(book).ask, change)
             assert relay.pairs == 0
 
         logged_in(tmp_path, book, talk)
