@@ -24,6 +24,7 @@ from wire.rpc import encode_request
 PASSWORD = "correct horse battery"
 LIFTED = """
 [server]
+announce = false
 max_connections = 20000
 connections_per_address = 20000
 max_unauthenticated = 20000

@@ -249,7 +249,8 @@ static void handshake(connection *c) {
     }
     int why = SSL_get_error(c->tls, n);
     if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) {
-        if (!storming) fail("the TLS handshake failed");
+        if (!storming)
+            fail(why == SSL_ERROR_SSL ? ERR_reason_error_string(ERR_get_error()) : "lost in the handshake");
         lose(c);
         return;
     }
