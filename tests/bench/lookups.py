@@ -24,7 +24,7 @@ Runs = dict[tuple[int, int], list[Report]]
 
 def run(quick: bool) -> list[Figure]:
     """Measures all servers in turns, so that a busy moment of the machine hits all alike."""
-    rounds, seconds = (1, 1.0) if quick else (3, 2.0)
+    rounds, seconds = (1, 1.0) if quick else (3, 1.5)
     figures: list[Figure] = []
     for tls in (True, False):
         measured: dict[str, Runs] = {}
