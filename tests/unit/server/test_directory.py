@@ -1,6 +1,9 @@
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.accounts import Account, AccountId
 from server.directory import Directory, Session
@@ -208,3 +211,28 @@ def test_who_saw_nobody_there_when_blocked_learns_no_new_time() -> None:
     again = msgspec.structs.replace(bob.account, blocked={name_key("alice"): 5.0}, last_seen=77.0)
     assert book.blocking(again, {name_key("alice")}, 99.0) == {"alice": 5.0}
     assert book.blocking(again, (), 99.0) == {}
+
+
+@given(
+    there=st.dictionaries(st.text("abc[", min_size=1, max_size=4), st.sampled_from(Visibility), max_size=20),
+    pattern=st.text("ab[?*", max_size=3),
+    after=st.text("abc[", max_size=4),
+    gone=st.sets(st.text("abc[", min_size=1, max_size=4), max_size=5),
+)
+def test_a_page_of_those_who_are_there_has_exactly_those_who_match(
+    there: dict[str, Visibility], pattern: str, after: str, gone: set[str]
+) -> None:
+    book = directory()
+    asker = enter(book, account("zoe"))
+    for name, visibility in there.items():
+        session = enter(book, account(name, visibility))
+        if name in gone:
+            book.close(session.id, 20.0, "")
+    wild = pattern.replace("[", "[[]") + ("" if "*" in pattern or "?" in pattern else "*")
+    found = book.people_there(asker.account.key, Status.ONLINE, pattern, NameKey(after))
+    assert [person.name for person in found] == sorted(
+        name
+        for name, visibility in {**there, "zoe": Visibility.ONLINE}.items()
+        if visibility is Visibility.ONLINE and name not in gone and name > after and fnmatchcase(name, wild)
+    )
+    assert [session.account.name for session in book.sessions()] == sorted({*there, "zoe"} - gone)
