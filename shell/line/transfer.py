@@ -52,6 +52,8 @@ TRANSITIONS: dict[tuple[Phase, Step], Phase] = {
     (Phase.MOVING, Step.TAKE): Phase.MOVING,
     (Phase.MOVING, Step.FINISH): Phase.DONE,
     (Phase.MOVING, Step.STOP): Phase.STOPPED,
+    # The word to stop came too late: the recipient had all of it, and that is the truth of it.
+    (Phase.STOPPED, Step.FINISH): Phase.DONE,
 }
 """Every step there is. What is missing is a fault of the other side."""
 
@@ -83,7 +85,7 @@ class Transfer(msgspec.Struct, frozen=True):
 
     @property
     def over(self) -> bool:
-        """Whether nothing more can happen to it."""
+        """Whether nothing more is to be done about it."""
         return self.phase in OVER
 
     @property
@@ -270,10 +272,10 @@ class Transfers:
                     raise UnexpectedMove("A file ended with another size than it was offered with.")
                 return [Expect(transfer.id, size, digest)]
             case Taken():
-                if transfer is None or transfer.over:
+                if transfer is None or transfer.phase is Phase.DONE:
                     return []
                 _must_be(transfer, outgoing=True)
-                done = self._step(transfer, Step.FINISH)
+                done = self._step(msgspec.structs.replace(transfer, reason=None), Step.FINISH)
                 event = FileTaken(done.name, done.number, done.kind.value, done.title)
                 return [*self._keep(done), Halt(done), Report(event)]
             case Stop(_, reason):
