@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import contextlib
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from wire.certificates import make_identity
 from wire.errors import ErrorCode
 from wire.limits import MAX_FRAME
 from wire.messages import METHODS
+
+MIB = 2**20
 
 
 @pytest.mark.parametrize(
@@ -41,6 +45,29 @@ def test_a_broken_line_gets_its_error_and_ends_only_its_connection(
             found = await client.code()
             assert code is None or found == code
             assert await client.ended()
+
+    asyncio.run(talk())
+
+
+def resident(server: Server) -> int:
+    """Bytes of memory that the phone book holds."""
+    pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def test_64_mib_without_a_line_feed_are_neither_read_nor_kept(server: Server, tmp_path: Path) -> None:
+    async def talk() -> None:
+        async with bystander(server.address, tmp_path / "bob"), raw(server.address) as client:
+            await client.send(HELLO)
+            assert "result" in await client.answer()
+            before, told = resident(server), asyncio.create_task(client.code())
+            with contextlib.suppress(ConnectionError):
+                async with asyncio.timeout(PATIENCE):
+                    for _ in range(64):
+                        await client.send(b"x" * MIB)
+                        await asyncio.sleep(0)  # lets the loop see the end
+            assert await told == ErrorCode.INVALID_REQUEST
+            assert resident(server) - before < 8 * MIB
 
     asyncio.run(talk())
 
