@@ -112,6 +112,7 @@ def test_nothing_is_told_before_login(server: Server) -> None:
         "unwatch": {"names": ["bob"]},
         "introduce": {"name": "bob"},
         "knock": {"name": "bob"},
+        "block": {"blocked": ["bob"]},
         "endpoints": {"endpoints": []},
         "logout": {},
     }
