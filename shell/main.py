@@ -1,11 +1,13 @@
 """`parley`: options, start, and the way out."""
 
 import argparse
+import contextlib
+import gc
 import logging
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,12 +72,23 @@ def _run(options: argparse.Namespace) -> int:
         return EXIT_USER
 
 
-def _talk(settings: "ShellSettings", options: argparse.Namespace) -> int:
-    from shell.app import Shell
-    from shell.kit.errors import ExitCode
-    from shell.settings import data_folder
+@contextlib.contextmanager
+def _no_garbage() -> Iterator[None]:
+    """While a program comes up nothing is garbage, and looking for it is a tenth of the way to the prompt."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
-    app = Shell(settings, json=options.json, plain=options.plain, host=_host(settings, options))
+
+def _talk(settings: "ShellSettings", options: argparse.Namespace) -> int:
+    with _no_garbage():
+        from shell.app import Shell
+        from shell.kit.errors import ExitCode
+        from shell.settings import data_folder
+
+        app = Shell(settings, json=options.json, plain=options.plain, host=_host(settings, options))
     _log_to(data_folder(settings) / "parley.log")
     try:
         entered = _entering(app, options)

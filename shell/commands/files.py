@@ -12,14 +12,6 @@ from cmd2 import Completions
 from cmd2.completion import CompletionItem
 from rich.console import Console, RenderableType
 from rich.filesize import decimal
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 from rich.text import Text
 
 from shell.commands.names import name_argument, named
@@ -237,6 +229,15 @@ def _shown(app: "UserConsole", transfer: Transfer) -> Moved:
 def _watched(app: "UserConsole", transfer: Transfer) -> Moved:
     """Waits until it is over; a person sees a bar, and may leave it with Ctrl-C."""
     app.watched_transfers.add(transfer.number)
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
