@@ -58,6 +58,8 @@ class Delivery(People):
         """No line came up. Somebody offline is waited for; somebody online is tried again, less and less."""
         peer = self._peer(name_key(name), name)
         peer.dialing = False
+        if peer.line is not None:
+            return []  # their own call came through meanwhile
         if offline:
             peer.online = False
             return self._advance(peer, now)

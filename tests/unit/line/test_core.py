@@ -107,6 +107,14 @@ def test_of_two_lines_dialed_at_once_both_sides_keep_the_same() -> None:
     assert kept[0] == kept[1]
 
 
+def test_a_call_that_failed_is_no_news_while_the_other_sides_call_stands() -> None:
+    core = LineCore(OWN)
+    core.write("bob", message(), 0.0)
+    opened(core)
+    assert core.dial_failed("bob", "hung up", 1.0, offline=False) == []
+    assert Dial(KEY, "bob") in core.line_closed(1, None, 2.0)
+
+
 def test_a_later_line_takes_the_place_of_a_dead_one() -> None:
     core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
     opened(core, 1, now=0.0)

@@ -168,6 +168,8 @@ class LineMachine(RuleBasedStateMachine):
                     line, side.other, self.sides[side.other].key, calling=calling, now=self.now
                 )
                 self.carry_out(side, effects)
+            elif calling:  # the callee hung up before the caller heard that the line was there
+                self.carry_out(side, side.core.dial_failed(side.other, "", self.now, offline=False))
 
     def deliver(self, line: LineId, to: Side) -> None:
         frames = self.lines[line][to.name]
