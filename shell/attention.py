@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from shell.desktop import MIN_PAUSE, Desktop, pop_title, push_title
-from shell.events import Event, MessageArrived, RequestArrived
+from shell.events import Event
 from shell.kit.live import LiveLines
 from shell.kit.theme import QUIET, WARNING
-from shell.notice import Absence, notice_of, window_title
+from shell.notice import CALLING, Absence, notice_of, window_title
 from shell.settings import ShellSettings
 from shell.talks import Talks
 from wire.messages import Visibility
@@ -40,7 +40,7 @@ class Attention:
 
     def heard(self, event: Event, user: str | None) -> None:
         """Something happened; called on the network thread."""
-        if not isinstance(event, MessageArrived | RequestArrived):
+        if not isinstance(event, CALLING):
             return
         self._absence.arrived(event, time())
         if self._visibility is not Visibility.BUSY:

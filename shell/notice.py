@@ -2,10 +2,12 @@
 
 import msgspec
 
-from shell.events import Event, MessageArrived, RequestArrived
+from shell.events import Event, FileOffered, MessageArrived, RequestArrived
 from shell.kit.times import clock
 from wire.display import safe
 
+CALLING = (MessageArrived, RequestArrived, FileOffered)
+"""What somebody who is away should know of."""
 MAX_PREVIEW = 120  # characters of a message that a notification shows
 MAX_NAMED = 5  # people that a summary names
 
@@ -28,6 +30,8 @@ def notice_of(event: Event, *, preview: bool) -> Notice | None:
             return Notice(f"{safe(name)} {asks}", words if preview else "")
         case RequestArrived(name):
             return Notice(f"{safe(name)} wants to talk to you", "")
+        case FileOffered(name, _, kind, title):
+            return Notice(f"{safe(name)} offers a {kind}", safe(title) if preview else "")
         case _:
             return None
 
@@ -63,7 +67,7 @@ class Absence:
 
     def arrived(self, event: Event, now: float) -> None:
         """A message came (`now` in seconds since the epoch)."""
-        if isinstance(event, MessageArrived | RequestArrived) and (self._declared or self._idle(now)):
+        if isinstance(event, CALLING) and (self._declared or self._idle(now)):
             self._counts[event.name] = self._counts.get(event.name, 0) + 1
 
     def key(self, now: float) -> str | None:

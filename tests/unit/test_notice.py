@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shell.desktop import Desktop, osc
-from shell.events import Event, MessageArrived, RequestArrived, StatusChanged
+from shell.events import Event, FileOffered, MessageArrived, RequestArrived, StatusChanged
 from shell.notice import Absence, Notice, notice_of, window_title
 from tests.e2e.world import until
 from wire.messages import Status
@@ -16,10 +16,12 @@ MESSAGE = MessageArrived("bob", "hello;\n\x1b]0;owned\x07", 0.0)
 START = 1_000_000.0
 
 
-def test_only_messages_and_requests_call_and_words_are_shown_where_wanted() -> None:
+def test_messages_requests_and_offers_call_and_words_are_shown_where_wanted() -> None:
     assert notice_of(MESSAGE, preview=False) == Notice("bob wrote to you", "")
     assert notice_of(MESSAGE, preview=True) == Notice("bob wrote to you", "hello; ␛]0;owned␇")
     assert notice_of(RequestArrived("carol", 1), preview=True) == Notice("carol wants to talk to you", "")
+    offer = FileOffered("bob", 1, "file", "notes.txt", 5)
+    assert notice_of(offer, preview=True) == Notice("bob offers a file", "notes.txt")
     assert notice_of(StatusChanged("bob", Status.ONLINE), preview=True) is None
 
 
