@@ -80,7 +80,7 @@ def test_a_conversation(server: Server, tmp_path: Path) -> None:
                 "--server", server.address, "--data", str(tmp_path / "carol"), "--user", "carol",
                 "-c", "msg alice one more thing",
             )  # fmt: skip
-            alice.see("Alt-2 carol 1 new")
+            alice.see("Alt-2 carol 2 new")  # with the hello
             alice.type(ALT_A)
             alice.see("^alice → carol> ?$")
             alice.type(ALT_1)
