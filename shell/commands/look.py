@@ -10,7 +10,7 @@ from time import time
 from typing import TYPE_CHECKING
 
 import msgspec
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from shell import finding
@@ -78,7 +78,7 @@ class Letters(Outcome, frozen=True):
         """A line for each, oldest first."""
         if not self.letters:
             return Text("No messages.")
-        return Group(*(letter_line(letter, self.user, self.time_format) for letter in self.letters))
+        return Text("\n").join(letter_line(letter, self.user, self.time_format) for letter in self.letters)
 
 
 class Found(Outcome, frozen=True):
@@ -104,7 +104,7 @@ class Found(Outcome, frozen=True):
             lines += [self._line(letter, plain=plain) for letter in hit.before]
             lines.append(self._line(hit, plain=plain, found=True))
             lines += [self._line(letter, plain=plain) for letter in hit.after]
-        return Group(*lines)
+        return Text("\n").join(lines)
 
     def _line(self, letter: LetterRow | HitRow, *, plain: bool, found: bool = False) -> Text:
         line = letter_line(letter, self.user, self.time_format)
