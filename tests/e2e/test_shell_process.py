@@ -48,8 +48,8 @@ def test_user_option_logs_in_quietly_and_a_pipe_is_a_message(server: Server, tmp
     parley("--server", server.address, "--data", str(tmp_path / "bob"), "-c", "signup bob")
     listed = parley(*common, "--user", "alice", "--json", "-c", "list")
     assert [json.loads(line) for line in listed.stdout.splitlines()] == [
-        {"name": "alice", "status": "online"},
-        {"name": "bob", "status": "offline"},
+        {"name": "alice", "status": "online", "as_of": None},
+        {"name": "bob", "status": "offline", "as_of": None},
     ]
     piped = parley(*common, "--user", "alice", "--json", "-c", "msg bob -", stdin="one\ntwo\n")
     assert json.loads(piped.stdout)["state"] == "queued"
