@@ -79,6 +79,7 @@ def _no_garbage() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # what is there now stays to the end: no later pass looks at it again
         gc.enable()
 
 
