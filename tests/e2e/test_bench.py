@@ -49,8 +49,11 @@ def test_a_change_reaches_all_who_watch_and_everybody_comes_back_after_kill(town
             assert load.fan(2).completed == 2
 
 
+LOGIN_SECONDS = 5.0  # hashes give way to all else on the core, such as other tests
+
+
 def test_logins_are_passwords_that_were_checked(town: Town) -> None:
     with Book(town) as book:
-        report = cycle(book.target(town.logging_in(range(1, PEOPLE + 1))), 2, 0.5)
+        report = cycle(book.target(town.logging_in(range(1, PEOPLE + 1))), 2, LOGIN_SECONDS)
         assert report.completed > 0
         assert report.p50_us > 1000, "an Argon2id hash takes longer than that"
