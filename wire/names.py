@@ -75,13 +75,7 @@ def _mixes_scripts(name: str) -> bool:
     from confusable_homoglyphs import categories
 
     scripts = {categories.alias(character) for character in name} - {"COMMON", "INHERITED"}
-    # TS39 §5.2 "highly restrictive": these are written together every day
-    together = (
-        {"LATIN", "HAN", "HIRAGANA", "KATAKANA"},
-        {"LATIN", "HAN", "HANGUL"},
-        {"LATIN", "HAN", "BOPOMOFO"},
-    )
-    return len(scripts) > 1 and not any(scripts <= allowed for allowed in together)
+    return len(scripts) > 1 and not any(scripts <= allowed for allowed in _WRITTEN_TOGETHER)
 
 
 @lru_cache(maxsize=1)
