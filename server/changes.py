@@ -19,7 +19,6 @@ from server.access import Ban, Registration, Target
 from server.accounts import Account
 from server.actions import AnyChange, Changed
 from server.codes import CODE_BYTES, code_digest, write_code
-from server.directory import Session
 from server.effects import Happened
 from server.errors import NameInUse
 from server.journal import MAX_NAMED, Entry
@@ -34,6 +33,7 @@ from server.ledger import (
     PutRemoved,
     PutReset,
 )
+from server.session import Session
 from wire.errors import ErrorCode, Refused
 from wire.limits import MAX_NAME, MAX_NOTICE
 from wire.messages import CloseReason

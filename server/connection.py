@@ -8,9 +8,11 @@ import asyncio
 import logging
 import socket
 import struct
-from collections import deque
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any, cast
+
+import msgspec
 
 from server.client import Client
 from server.service import Service
@@ -18,7 +20,17 @@ from wire.errors import ErrorCode, FrameTooLong, Refused
 from wire.framing import LineSplitter
 from wire.limits import MAX_FRAME
 from wire.messages import CloseReason, Closing, Message
-from wire.rpc import BadRequest, RequestId, decode_request, encode_error, encode_push, encode_result
+from wire.rpc import (
+    BadRequest,
+    Failure,
+    Request,
+    RequestId,
+    Result,
+    decode_requests,
+    encode_error,
+    encode_push,
+    encode_replies,
+)
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +80,7 @@ class Connection(asyncio.Protocol):
         self._on_session = on_session
         self._on_lost = on_lost
         self._splitter = LineSplitter(MAX_FRAME)
-        self._pending: deque[bytes] = deque()
+        self._pending: list[Request | BadRequest] = []
         self._busy = False
         self._closing = False
         self._paused = False
@@ -110,27 +122,29 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """TLS is up."""
         self._transport = cast(asyncio.Transport, transport)
-        self.connected_at = self.heard_at = asyncio.get_running_loop().time()
+        self._transport.set_write_buffer_limits(high=self._send_buffer)
+        self.connected_at = self.heard_at = monotonic()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client."""
         if self._closing:
             return
-        self.heard_at = asyncio.get_running_loop().time()
+        self.heard_at = monotonic()
         try:
-            lines = self._splitter.feed(data)
-            self._pending.extend(lines)
+            requests = decode_requests(self._splitter.feed_whole(data))
         except FrameTooLong as error:
             self._service.note(self.client, "bad-request", str(error))
             self.refuse(BadRequest(ErrorCode.INVALID_REQUEST, str(error), None))
             return
-        if not self._splitter.partial:
+        if not self._splitter.rest:
             self.partial_at = 0.0
-        elif lines or not self.partial_at:
+        elif requests or not self.partial_at:
             self.partial_at = self.heard_at
         if not self._busy:
-            self._work()
-        elif len(self._pending) > MAX_PENDING and self._transport is not None and not self._paused:
+            self._work(requests)
+            return
+        self._pending.extend(requests)
+        if len(self._pending) > MAX_PENDING and self._transport is not None and not self._paused:
             self._paused = True
             self._transport.pause_reading()
 
@@ -140,45 +154,53 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._on_lost(self)
 
+    def pause_writing(self) -> None:
+        """A client that does not read is cut, not buffered; should it read on, it finds out why."""
+        if self._transport is not None and not self._closing:
+            self._service.note(self.client, "too-slow")
+            self._closing = True
+            self._transport.write(
+                encode_push(Closing(CloseReason.TOO_SLOW, "You did not read what was sent."))
+            )
+            self._end()
+
     # --- inside -----------------------------------------------------------------------------------------
 
-    def _work(self) -> None:
-        replies: list[bytes] = []
-        while self._pending and not self._closing and not self._busy:
-            line = self._pending.popleft()
-            if line:
-                self._one(line, replies)
-        if replies:
-            self._write(b"".join(replies))
-
-    def _one(self, line: bytes, replies: list[bytes]) -> None:
-        request_id: RequestId | None = None
-        try:
-            request_id, request = decode_request(line)
-            answer = self._service.answer(self.client, request)
-        except BadRequest as error:
-            self._refused(error.id, error, replies)
-        except Refused as error:
-            self._refused(request_id, error, replies)
-        else:
-            if isinstance(answer, Message):
-                replies.append(encode_result(request_id, answer))
+    def _work(self, requests: list[Request | BadRequest]) -> None:
+        """Answers requests in their order, up to one that takes time; the others wait for that."""
+        replies: list[Result | Failure] = []
+        waiting = iter(requests)
+        for request in waiting:
+            if self._closing:
+                return
+            try:
+                if isinstance(request, BadRequest):
+                    raise request
+                result = self._service.answer(self.client, request.params)
+            except Refused as error:
+                self._refused(request.id, error, replies)
+                continue
+            if isinstance(result, (msgspec.Raw, Message)):
+                replies.append(Result(request.id, result))
             else:
                 self._busy = True
-                self._spawn(self._finish(request_id, answer))
+                self._pending.extend(waiting)
+                self._spawn(self._finish(request.id, result))
+        if replies:
+            self._write(encode_replies(replies))
 
-    def _refused(self, request_id: RequestId | None, error: Refused, replies: list[bytes]) -> None:
-        replies.append(encode_error(request_id, error))
+    def _refused(self, request_id: RequestId | None, error: Refused, replies: list[Result | Failure]) -> None:
+        replies.append(Failure(request_id, error.to_object()))
         if error.code in _ENDS_CONNECTION:
             what = "banned" if error.code == ErrorCode.BANNED else "bad-request"
             self._service.note(self.client, what, str(error))
-            self._write(b"".join(replies))
+            self._write(encode_replies(replies))
             replies.clear()
             self._end()
 
     async def _finish(self, request_id: RequestId, answer: Coroutine[Any, Any, Message]) -> None:
         try:
-            reply = encode_result(request_id, await answer)
+            reply = encode_replies([Result(request_id, await answer)])
         except Refused as error:
             reply = encode_error(request_id, error)
         except Exception:  # the edge of one request: the others go on
@@ -190,22 +212,16 @@ class Connection(asyncio.Protocol):
             self._on_session(self)
         self._write(reply)
         self._busy = False
-        self._work()
+        pending, self._pending = self._pending, []
+        self._work(pending)
         if self._paused and not self._busy and self._transport is not None and not self._closing:
             self._paused = False
             self._transport.resume_reading()
 
     def _write(self, data: bytes) -> None:
         transport = self._transport
-        if transport is None or self.lost:
-            return
-        transport.write(data)
-        if transport.get_write_buffer_size() > self._send_buffer and not self._closing:
-            # A client that does not read is cut, not buffered; should it read on, it finds out why.
-            self._service.note(self.client, "too-slow")
-            self._closing = True
-            transport.write(encode_push(Closing(CloseReason.TOO_SLOW, "You did not read what was sent.")))
-            self._end()
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
 
     def _end(self) -> None:
         self._closing = True

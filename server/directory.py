@@ -8,12 +8,14 @@ and `offline` cannot differ.
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import count
 
+from msgspec import Raw
+
 from server.accounts import Account
 from server.effects import Close, Effect, HandOverKnocks, Happened, KeepActive, KeepLastSeen, Push, SessionId
+from server.session import PUBLIC, Session
 from wire.errors import ErrorCode, Refused
 from wire.limits import MAX_WATCHED, TICKET_LIFE
 from wire.messages import (
@@ -29,7 +31,8 @@ from wire.messages import (
     Status,
     Visibility,
 )
-from wire.names import NameKey
+from wire.names import NameKey, name_key
+from wire.rpc import encode_once
 from wire.tickets import Ticket
 
 MAX_FRESH = 256  # people who are told when a session's endpoints change; the oldest goes
@@ -37,41 +40,6 @@ MAX_INTRODUCED = 10_000  # people whose endpoints one session may have learned
 
 # Read once: to get at a member of an Enum by its name costs 0.1 us in Python 3.11, a tenth of a look-up.
 _OFFLINE, _CONTACTS = Status.OFFLINE, Visibility.CONTACTS
-_PUBLIC = {
-    Visibility.ONLINE: Status.ONLINE,
-    Visibility.AWAY: Status.AWAY,
-    Visibility.BUSY: Status.BUSY,
-}
-
-
-@dataclass(slots=True)
-class Session:
-    """Somebody who is logged in."""
-
-    id: SessionId
-    account: Account
-    """Changes by `becomes` only."""
-    address: str
-    """Where the connection comes from, an IP address."""
-    since: float
-    """When the session began, seconds since the epoch."""
-    status_since: float
-    """When its visible status began."""
-    endpoints: tuple[Endpoint, ...] = ()
-    watching: set[NameKey] = field(default_factory=set)
-    introduced: set[NameKey] = field(default_factory=set)
-    fresh: dict[NameKey, float] = field(default_factory=dict)
-    """Whose introduction is still good for a call, and until when."""
-    public: Status = field(init=False)
-    """What everybody sees but those whom the account allows to see more."""
-
-    def __post_init__(self) -> None:
-        self.becomes(self.account)
-
-    def becomes(self, account: Account) -> None:
-        """The account was written anew."""
-        self.account = account
-        self.public = _PUBLIC.get(account.visibility, Status.OFFLINE)
 
 
 def _no_relay(one: NameKey, other: NameKey) -> tuple[bytes, bytes]:
@@ -94,7 +62,7 @@ class Directory:
         self.open_addresses = open_addresses
         """Whether every member sees where somebody can be reached."""
         self._sessions: dict[SessionId, Session] = {}
-        self._by_key: dict[NameKey, Session] = {}
+        self._by_key: dict[str, Session] = {}
         self._keys: list[NameKey] = []
         """The same keys, sorted."""
         self._watchers: dict[NameKey, set[SessionId]] = {}
@@ -164,6 +132,24 @@ class Directory:
             account.name, status, session.status_since, account.created, account.fingerprint, endpoints
         )
 
+    def card(self, asker: Session, name: str) -> Raw | None:
+        """`whois` of a name as bytes for a reply, made once for all who are told the same."""
+        session = self._by_key.get(name) or self._by_key.get(name_key(name))  # mostly it is the key already
+        if session is None:
+            return None
+        key = session.account.key
+        everybodys = self._seen(session, asker.account.key) is session.public
+        knows = self._knows(asker, key)
+        card = session.cards[knows] if everybodys else None
+        if card is None:
+            profile = self.whois(asker, key)
+            if profile is None:
+                return None
+            card = encode_once(profile)
+            if everybodys:
+                session.cards[knows] = card
+        return card
+
     def profile(self, asker: Session, account: Account) -> Profile:
         """What `whois` tells of an account that came from the store."""
         # Whoever came while the store was asked is answered for as they are now.
@@ -209,7 +195,7 @@ class Directory:
         if session is None:
             return []
         effects = self._changing(session.account.key, lambda: self._drop(session))
-        if session.account.visibility in _PUBLIC:
+        if session.account.visibility in PUBLIC:
             effects.append(KeepLastSeen(session.account.id, now))
         else:
             effects.append(KeepActive(session.account.id, now))
@@ -271,7 +257,7 @@ class Directory:
                 session.status_since = now
 
         effects = self._changing(account.key, change)
-        if before in _PUBLIC and account.visibility not in _PUBLIC:
+        if before in PUBLIC and account.visibility not in PUBLIC:
             effects.append(KeepLastSeen(account.id, now))
         return [*effects, Happened(now, "visibility", account.name, account.visibility.value)]
 
@@ -294,7 +280,7 @@ class Directory:
 
     def set_endpoints(self, session: Session, endpoints: tuple[Endpoint, ...], now: float) -> list[Effect]:
         """A shell can be reached elsewhere; whoever calls it, or is about to be called by it, is told."""
-        session.endpoints = endpoints
+        session.moves(endpoints)
         session.fresh = {key: until for key, until in session.fresh.items() if until > now}
         others = [self._by_key[key] for key in session.fresh if key in self._by_key]
         return [Push(other.id, Moved(session.account.name, endpoints)) for other in others]

@@ -11,17 +11,20 @@ from collections.abc import Callable, Coroutine, Iterator
 from time import monotonic, time
 from typing import Any
 
+import msgspec
+
 import wire
 from server.access import Access
 from server.access_codes import AccessCodes
 from server.accounts import Account, AccountId, AccountStore
 from server.client import Client
 from server.credentials import checked_fingerprint, checked_name
-from server.directory import Directory, Session
+from server.directory import Directory
 from server.effects import Effect, Happened
 from server.errors import NameInUse
 from server.knocks import Knocks
 from server.passwords import Passwords
+from server.session import Session
 from server.settings import ServerSettings
 from server.throttles import LoginAttempt, Throttles
 from server.tokens import TokenMint
@@ -32,7 +35,7 @@ from wire.messages import Message, Status, Visibility
 from wire.names import NameKey, name_key
 from wire.tickets import TICKET_ID_BYTES
 
-Answer = Message | Coroutine[Any, Any, Message]
+Answer = Message | msgspec.Raw | Coroutine[Any, Any, Message]
 DRAIN_RETRY = 5.0  # seconds after which somebody may ask whether the phone book is back
 MAX_PAGES = 50  # pages of accounts that one `list` by status may look through
 
@@ -74,7 +77,9 @@ class Service:
     def answer(self, client: Client, request: Message) -> Answer:
         """The reply to a request, or a coroutine of it. Raises `Refused`, as the coroutine may."""
         self.requests += 1
-        self._spend_credit(client)
+        if client.credit < 1:
+            self._refill(client)
+        client.credit -= 1
         session = self._directory.session(client.session_id) if client.session_id is not None else None
         if session is None:
             return self._before_login(client, request)
@@ -254,9 +259,9 @@ class Service:
 
     def _whois(self, session: Session, request: messages.Whois) -> Answer:
         self.lookups += 1
-        profile = self._directory.whois(session, name_key(request.name))
-        if profile is not None:
-            return profile
+        card = self._directory.card(session, request.name)
+        if card is not None:
+            return card
 
         async def stored() -> Message:
             return self._directory.profile(session, await self.stored(request.name))
@@ -401,14 +406,11 @@ class Service:
             self._perform([Happened(time(), what, name, address=client.address)])
             raise
 
-    def _spend_credit(self, client: Client) -> None:
+    def _refill(self, client: Client) -> None:
         """A token bucket of one second's worth of requests, which is filled up again when it is empty.
 
         The clock is asked then and not at each request, so that who was quiet may send two seconds' worth.
         """
-        if client.credit >= 1:
-            client.credit -= 1
-            return
         rate, now = self._settings.requests_per_second, monotonic()
         client.credit = min(rate, client.credit + (now - client.credit_at) * rate)
         client.credit_at = now
@@ -417,4 +419,3 @@ class Service:
                 client.hasty = True
                 self.note(client, "requests-throttled")
             raise Refused(ErrorCode.RATE_LIMITED, "Too many requests; go slower.", retry_after=1 / rate)
-        client.credit -= 1

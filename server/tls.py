@@ -42,17 +42,39 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
         """Records of the client, whole or not."""
         if self._closing:
             return
-        self._incoming.write(data)
+        incoming = self._incoming
+        incoming.write(data)
+        records: list[bytes] = []
+        goodbye = False
         try:
             if not self._up and not self._shake():
                 return
-            self._read()
+            while incoming.pending:  # a read takes a whole record, so OpenSSL itself holds no text back
+                record = self._tls.read(RECORD)
+                if not record:
+                    goodbye = True
+                    break
+                records.append(record)
+        except ssl.SSLWantReadError:  # the rest of a record is still on its way
+            pass
         except ssl.SSLError as error:
-            self._flush()  # the alert that says why
-            self._settle(error)
-            self._closing = True
-            if self._tcp is not None:
-                self._tcp.close()
+            self._fail(error)
+            return
+        if records:
+            self._upper.data_received(b"".join(records))
+        elif self._outgoing.pending:  # an answer of TLS itself, such as to new keys
+            self._flush()
+        if goodbye and self._tcp is not None:  # the client hears no more, so nothing can be lost
+            self.close()
+            self._tcp.close()
+
+    def pause_writing(self) -> None:
+        """More waits to be sent than should."""
+        self._upper.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Less does again."""
+        self._upper.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """TCP is over."""
@@ -65,9 +87,9 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
 
     def write(self, data: Any) -> None:
         """Encrypts and sends."""
-        if not self._closing:
+        if not self._closing and self._tcp is not None:
             self._tls.write(data)
-            self._flush()
+            self._tcp.write(self._outgoing.read())
 
     def close(self) -> None:
         """Ends it after what was written: the client may still read, and is heard no more.
@@ -94,9 +116,10 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
         """Whether nothing can be sent any more."""
         return self._closing
 
-    def get_write_buffer_size(self) -> int:
-        """Bytes that wait to be sent."""
-        return self._tcp.get_write_buffer_size() if self._tcp is not None else 0
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """How many bytes may wait to be sent before the protocol is told."""
+        if self._tcp is not None:
+            self._tcp.set_write_buffer_limits(high, low)
 
     def pause_reading(self) -> None:
         """No more data until `resume_reading`."""
@@ -128,23 +151,11 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
         self._settle(None)
         return True
 
-    def _read(self) -> None:
-        chunks: list[bytes] = []
-        goodbye = False
-        # Asking whether there is more is cheaper than reading until OpenSSL raises.
-        with contextlib.suppress(ssl.SSLWantReadError):
-            while self._incoming.pending or self._tls.pending():
-                chunk = self._tls.read(RECORD)
-                if not chunk:
-                    goodbye = True
-                    break
-                chunks.append(chunk)
-        if self._outgoing.pending:  # an answer of TLS itself, such as to new keys
-            self._flush()
-        if chunks:
-            self._upper.data_received(chunks[0] if len(chunks) == 1 else b"".join(chunks))
-        if goodbye and self._tcp is not None:  # the client hears no more, so nothing can be lost
-            self.close()
+    def _fail(self, error: ssl.SSLError) -> None:
+        self._flush()  # the alert that says why
+        self._settle(error)
+        self._closing = True
+        if self._tcp is not None:
             self._tcp.close()
 
     def _flush(self) -> None:

@@ -14,32 +14,33 @@ LENGTH_BYTES = 4  # bytes of the length before a frame
 class LineSplitter:
     """Cuts a byte stream into lines; never holds more than `limit` bytes and one read."""
 
-    __slots__ = ("_limit", "_rest")
+    __slots__ = ("_limit", "rest")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._rest = b""
-
-    @property
-    def partial(self) -> bool:
-        """Whether the start of a line waits for its end."""
-        return bool(self._rest)
+        self.rest = b""
+        """The start of a line that waits for its end."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Whole lines, without their line feed.
 
         Raises `FrameTooLong` for a line over the limit, finished or not.
         """
-        longest = len(self._rest) + len(data)
-        lines = data.split(b"\n")
-        if self._rest:
-            lines[0] = self._rest + lines[0]
-        self._rest = lines.pop()
-        if longest > self._limit and (
-            len(self._rest) > self._limit or any(len(line) > self._limit for line in lines)
-        ):
-            raise FrameTooLong(f"A line may have {self._limit} bytes at most.")
+        lines = self.feed_whole(data).split(b"\n")
+        lines.pop()
         return lines
+
+    def feed_whole(self, data: bytes) -> bytes:
+        """The same lines in one piece, each with its line feed, for those who decode many at once."""
+        if self.rest:
+            data = self.rest + data
+        elif data.endswith(b"\n") and len(data) <= self._limit:  # nearly always
+            return data
+        end = data.rfind(b"\n") + 1
+        self.rest = data[end:]
+        if len(data) > self._limit and any(len(line) > self._limit for line in data.split(b"\n")):
+            raise FrameTooLong(f"A line may have {self._limit} bytes at most.")
+        return data[:end]
 
 
 class FrameSplitter:

@@ -4,6 +4,7 @@ Only what Parley needs: no batches (§6), no calls from the phone book to a shel
 shell (they could not be refused).
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Union, cast
 
 import msgspec
@@ -16,7 +17,31 @@ MAX_ID = 64  # characters of an id that is a string
 RequestId = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Annotated[str, Meta(max_length=MAX_ID)]
 
 
-class _Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, tag_field="method", gc=False):
+    """A request as it arrived: the base of one type for each method, so that decoding takes one step."""
+
+    jsonrpc: Literal["2.0"]
+    id: RequestId
+    params: Message
+
+
+class Result(msgspec.Struct, frozen=True, gc=False):
+    """The reply to a request that was carried out."""
+
+    id: RequestId
+    result: Message | msgspec.Raw
+    jsonrpc: str = "2.0"
+
+
+class Failure(msgspec.Struct, frozen=True, gc=False):
+    """The reply to a request that was refused; without an id, words that answer no request."""
+
+    id: RequestId | None
+    error: ErrorObject
+    jsonrpc: str = "2.0"
+
+
+class _Loose(msgspec.Struct, frozen=True):
     jsonrpc: Literal["2.0"]
     method: str
     id: RequestId
@@ -43,38 +68,19 @@ class _OutRequest(msgspec.Struct, frozen=True):
     jsonrpc: str = "2.0"
 
 
-class _OutResult(msgspec.Struct, frozen=True):
-    id: RequestId
-    result: Message
-    jsonrpc: str = "2.0"
-
-
-class _OutError(msgspec.Struct, frozen=True):
-    id: RequestId | None
-    error: ErrorObject
-    jsonrpc: str = "2.0"
-
-
 class _OutPush(msgspec.Struct, frozen=True):
     method: str
     params: Message
     jsonrpc: str = "2.0"
 
 
-class _WholeRequest(msgspec.Struct, frozen=True, tag_field="method"):
-    """The base of one type for each method, which decode a request in one step."""
-
-    jsonrpc: Literal["2.0"]
-    id: RequestId
-
-
-def _request_of(method: str, request: type[Message]) -> type[_WholeRequest]:
+def _request_of(method: str, request: type[Message]) -> type[Request]:
     needed = any(field.required for field in msgspec.structs.fields(request))
     params: tuple[str, type] | tuple[str, type, Any] = ("params", request)
     if not needed:
         params = ("params", request, msgspec.field(default_factory=request))
-    made = msgspec.defstruct(request.__name__, [params], bases=(_WholeRequest,), tag=method, frozen=True)
-    return cast(type[_WholeRequest], made)
+    made = msgspec.defstruct(request.__name__, [params], bases=(Request,), tag=method, frozen=True, gc=False)
+    return cast(type[Request], made)
 
 
 class BadRequest(Refused):
@@ -93,9 +99,10 @@ class Reply(msgspec.Struct, frozen=True):
     error: ErrorObject | None
 
 
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
 _encoder = msgspec.json.Encoder()
-_requests = msgspec.json.Decoder(_Request)
-_whole_requests = msgspec.json.Decoder(
+_loose_requests = msgspec.json.Decoder(_Loose)
+_requests = msgspec.json.Decoder(
     Union[tuple(_request_of(method, request) for method, (request, _) in METHODS.items())]  # noqa: UP007
 )
 _incoming = msgspec.json.Decoder(_Incoming)
@@ -110,14 +117,19 @@ def encode_request(request_id: RequestId, request: Message) -> bytes:
     return _encoder.encode(_OutRequest(METHOD_OF[type(request)], request_id, request)) + b"\n"
 
 
-def encode_result(request_id: RequestId, result: Message) -> bytes:
-    """A reply as one line."""
-    return _encoder.encode(_OutResult(request_id, result)) + b"\n"
+def encode_replies(replies: Sequence[Result | Failure]) -> bytes:
+    """Replies, each as one line."""
+    return _encoder.encode_lines(replies)
 
 
 def encode_error(request_id: RequestId | None, error: Refused) -> bytes:
     """A refusal as one line."""
-    return _encoder.encode(_OutError(request_id, error.to_object())) + b"\n"
+    return encode_replies([Failure(request_id, error.to_object())])
+
+
+def encode_once(message: Message) -> msgspec.Raw:
+    """A result for many replies."""
+    return msgspec.Raw(_encoder.encode(message))
 
 
 def encode_push(push: Message) -> bytes:
@@ -125,30 +137,38 @@ def encode_push(push: Message) -> bytes:
     return _encoder.encode(_OutPush(METHOD_OF[type(push)], push)) + b"\n"
 
 
-def decode_request(line: bytes) -> tuple[RequestId, Message]:
-    """What a shell asks. Raises `BadRequest` with the code that JSON-RPC 2.0 §5.1 gives each fault."""
+def decode_requests(lines: bytes) -> list[Request | BadRequest]:
+    """What a shell asks, in whole lines: each a request, or what is wrong with it."""
     try:
-        whole = _whole_requests.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
-        return _decode_in_steps(line)
-    return whole.id, whole.params
+        requests: list[Request | BadRequest] = _requests.decode_lines(lines)
+        if len(requests) == lines.count(b"\n"):  # the decoder minds the texts, not the line feeds
+            return requests
+    except _UNDECODABLE:
+        pass
+    return [_decode_request(line) for line in lines.split(b"\n") if line]
 
 
-def _decode_in_steps(line: bytes) -> tuple[RequestId, Message]:
-    """Finds out what exactly is wrong with a request that is not right as a whole."""
+def _decode_request(line: bytes) -> Request | BadRequest:
+    """One request. What is wrong with it is found out in steps, with the codes of JSON-RPC 2.0 §5.1."""
     try:
-        request = _requests.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise _bad_request(line, error) from None
+        whole: Request = _requests.decode(line)
+    except _UNDECODABLE:
+        pass
+    else:
+        return whole
+    try:
+        request = _loose_requests.decode(line)
+    except _UNDECODABLE as error:
+        return _bad_request(line, error)
     decoder = _params.get(request.method)
     if decoder is None:
-        raise BadRequest(
+        return BadRequest(
             ErrorCode.METHOD_NOT_FOUND, f"There is no method {request.method[:32]!r}.", request.id
         )
     try:
-        return request.id, decoder.decode(request.params)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise BadRequest(ErrorCode.INVALID_PARAMS, f"{request.method}: {error}", request.id) from None
+        return Request(request.jsonrpc, request.id, decoder.decode(request.params))
+    except _UNDECODABLE as error:
+        return BadRequest(ErrorCode.INVALID_PARAMS, f"{request.method}: {error}", request.id)
 
 
 def decode_incoming(line: bytes) -> Reply | Message | None:
@@ -161,7 +181,7 @@ def decode_incoming(line: bytes) -> Reply | Message | None:
         if incoming.method is not None:
             decoder = _pushes.get(incoming.method)
             return decoder.decode(incoming.params) if decoder else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except _UNDECODABLE as error:
         raise BadFrame(f"The phone book sent something that is no message: {error}") from None
     if incoming.id is None:
         if incoming.error is not None:
@@ -177,7 +197,7 @@ def decode_result(request: Message, reply: Reply) -> Message:
         raise Refused.from_object(reply.error)
     try:
         return _results[type(request)].decode(reply.result)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except _UNDECODABLE as error:
         method = METHOD_OF[type(request)]
         raise BadFrame(f"The phone book's answer to {method} is no such answer: {error}") from None
 
@@ -186,7 +206,7 @@ def _bad_request(line: bytes, error: Exception) -> BadRequest:
     """Tells malformed JSON from JSON that is no request."""
     try:
         found = _ids.decode(line).id
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+    except _UNDECODABLE:
         if isinstance(error, msgspec.ValidationError):
             return BadRequest(ErrorCode.INVALID_REQUEST, f"That is no request: {error}", None)
         return BadRequest(ErrorCode.PARSE_ERROR, "That line is not JSON.", None)

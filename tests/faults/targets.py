@@ -20,7 +20,15 @@ from wire.frames import PROBE_BYTES, decode_frame, decode_probe, encode_frame
 from wire.framing import LENGTH_BYTES, FrameSplitter, LineSplitter, frame
 from wire.limits import MAX_NAME
 from wire.names import check_name, name_key, skeleton
-from wire.rpc import BadRequest, decode_incoming, decode_request, encode_error, encode_push, encode_request
+from wire.rpc import (
+    BadRequest,
+    Request,
+    decode_incoming,
+    decode_requests,
+    encode_error,
+    encode_push,
+    encode_request,
+)
 from wire.rpc import Reply as RawReply
 from wire.tickets import open_ticket
 
@@ -60,16 +68,17 @@ def framing(data: bytes) -> None:
 
 
 def requests(data: bytes) -> None:
-    """A line of a shell is a request that comes back as it was, or is refused with a code."""
-    try:
-        request_id, request = decode_request(data)
-    except BadRequest as error:
-        check(error.code in set(ErrorCode), "a refusal without a code")
-        check(encode_error(error.id, error).endswith(b"\n"), "a refusal that is no line")
-        return
-    check(
-        decode_request(encode_request(request_id, request)[:-1]) == (request_id, request), "another request"
-    )
+    """Each line of a shell is a request that comes back as it was, or is refused with a code."""
+    for request in decode_requests(data + b"\n"):
+        if isinstance(request, BadRequest):
+            check(request.code in set(ErrorCode), "a refusal without a code")
+            check(encode_error(request.id, request).endswith(b"\n"), "a refusal that is no line")
+            continue
+        [again] = decode_requests(encode_request(request.id, request.params))
+        check(
+            isinstance(again, Request) and (again.id, again.params) == (request.id, request.params),
+            "another request",
+        )
 
 
 def incoming(data: bytes) -> None:

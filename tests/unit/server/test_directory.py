@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.accounts import Account, AccountId
-from server.directory import Directory, Session
+from server.directory import Directory
 from server.effects import Close, Effect, KeepLastSeen, Push, SessionId
+from server.session import Session
 from wire.errors import Refused
 from wire.limits import TICKET_LIFE
 from wire.messages import (

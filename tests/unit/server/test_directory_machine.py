@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from server.accounts import Account, AccountId
-from server.directory import Directory, Session
+from server.directory import Directory
 from server.effects import Close, Effect, KeepLastSeen, Push, SessionId
+from server.session import Session
 from wire.errors import ErrorCode, Refused
-from wire.messages import CloseReason, Presence, Status, Visibility
+from wire.messages import CloseReason, Endpoint, Presence, Status, Visibility
 from wire.names import NameKey
+from wire.rpc import encode_once
 
 NAMES = tuple(map(NameKey, ("alice", "bob", "carol", "bobby")))
 SHOWN = {Visibility.ONLINE: Status.ONLINE, Visibility.AWAY: Status.AWAY, Visibility.BUSY: Status.BUSY}
@@ -128,6 +130,25 @@ class DirectoryMachine(RuleBasedStateMachine):
             assert self.expected(caller, callee) is Status.OFFLINE
         else:
             assert self.expected(caller, callee) is not Status.OFFLINE
+
+    @rule(name=names, port=st.integers(1, 65535))
+    def move(self, name: NameKey, port: int) -> None:
+        if name in self.there:
+            self.carry_out(
+                self.book.set_endpoints(self.session(name), (Endpoint("127.0.0.1", port),), self.now)
+            )
+
+    @rule(open_addresses=st.booleans())
+    def show_addresses(self, open_addresses: bool) -> None:
+        self.book.open_addresses = open_addresses
+
+    @invariant()
+    def a_card_says_what_whois_says(self) -> None:
+        for asker in self.there:
+            for target in NAMES:
+                profile = self.book.whois(self.session(asker), target)
+                card = self.book.card(self.session(asker), target.title())
+                assert card == (None if profile is None else encode_once(profile))
 
     @invariant()
     def everybody_sees_what_they_may(self) -> None:

@@ -21,7 +21,7 @@ def test_lines_come_whole_however_they_are_cut(lines: list[bytes], cuts: list[in
     splitter = LineSplitter(100)
     data = b"".join(line + b"\n" for line in lines)
     assert [line for piece in pieces(data, cuts) for line in splitter.feed(piece)] == lines
-    assert not splitter.partial
+    assert not splitter.rest
 
 
 @given(st.lists(st.binary(max_size=50), max_size=10), CUTS)
