@@ -76,7 +76,7 @@ class EmbeddedPhoneBook:
     @property
     def draining(self) -> bool:
         """Whether it is about to stop."""
-        return self.server.service.draining
+        return self.server.entrance.draining
 
     def drain(self) -> None:
         """Lets nobody in and stops after the settings' `drain_seconds`. For a signal handler."""

@@ -33,6 +33,7 @@ from server.effects import (
     Push,
     SessionId,
 )
+from server.entrance import Entrance
 from server.eventlog import log_event
 from server.knocks import Knocks
 from server.ledger import SqliteLedger
@@ -102,17 +103,27 @@ class PhoneBookServer:
         )
         self.passwords = Passwords(settings)
         self.throttles = Throttles(settings, salt=secrets.token_bytes(16))
+        mint = TokenMint(self._folder.token_secret)
+        self.entrance = Entrance(
+            self.directory,
+            self.accounts,
+            self.passwords,
+            mint,
+            self.throttles,
+            self.access,
+            AccessCodes(self.access, self.ledger),
+            ticket_key=self._folder.ticket_key.public_key().public_bytes_raw(),
+            perform=self.perform,
+        )
         self.service = Service(
             settings,
             self.directory,
             self.accounts,
             self.passwords,
-            TokenMint(self._folder.token_secret),
+            mint,
             self.throttles,
             self.knocks,
-            self.access,
-            AccessCodes(self.access, self.ledger),
-            ticket_key=self._folder.ticket_key.public_key().public_bytes_raw(),
+            self.entrance,
             perform=self.perform,
         )
         self.watchers: set[Callable[[Happened], None]] = set()

@@ -78,7 +78,7 @@ class Upkeep:
 
     def drain(self, seconds: float, reason: str) -> None:
         """No new sessions from now on; everybody is told; the end comes in time, or when nobody is left."""
-        self._server.service.draining = True
+        self._server.entrance.draining = True
         words = f"The phone book stops in {seconds:g} s. {reason}".strip()
         happened = Happened(time(), "drain", "operator", reason)
         self._server.perform([*self._server.directory.notice(words), happened])
