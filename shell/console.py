@@ -366,12 +366,12 @@ class UserConsole(ConsoleApp):
         if isinstance(event, SessionEnded):
             self.chat.close()
             self.chat_with = None
+        # Asked before the command that watches is woken, since it says itself what became of it.
+        watched = isinstance(event, TransferEnd) and event.number in self.watched_transfers
         if not (isinstance(event, MessageProgressed) and event.state in _ON_THE_WAY):
             self.inbox.put(event)
         self.hooks.heard(event)
-        if not self.interactive:
-            return
-        if isinstance(event, TransferEnd) and event.number in self.watched_transfers:
+        if not self.interactive or watched:
             return
         self.attention.heard(event, self.user)
         if not self.chat.heard(event):

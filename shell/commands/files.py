@@ -2,6 +2,7 @@
 
 import argparse
 import codecs
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import cmd2
 from cmd2 import Completions
 from cmd2.completion import CompletionItem
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.filesize import decimal
 from rich.text import Text
 
@@ -26,11 +27,14 @@ from wire.frames import StopReason, TransferKind
 from wire.names import name_key
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from shell.console import UserConsole
     from shell.line.files import Pipe
 
 TOPIC = "Files"
 CALL_PATIENCE = 30.0  # seconds for the network thread, beyond what the command itself waits
+NARROW = 60  # columns below which a bar has no room
 REDRAW = 0.2  # seconds between looks at how far a transfer is
 PIPE_PATIENCE = "5m"
 FOREVER = 10.0 * 365 * 24 * 3600  # seconds; a transfer takes as long as it takes
@@ -229,37 +233,20 @@ def _shown(app: "UserConsole", transfer: Transfer) -> Moved:
 def _watched(app: "UserConsole", transfer: Transfer) -> Moved:
     """Waits until it is over; a person sees a bar, and may leave it with Ctrl-C."""
     app.watched_transfers.add(transfer.number)
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(file=app.stdout),
-        transient=True,
-        disable=not app.interactive or app.plain,
-    )
-    task = bar.add_task(safe(transfer.title), total=transfer.size)
+    bar = _bar(shutil.get_terminal_size().columns)
+    task = bar.add_task("", total=transfer.size)
 
     def is_end(event: Event) -> bool:
         return isinstance(event, TransferEnd) and event.number == transfer.number
 
     try:
-        with bar:
+        with app.drawing() as draw:
             while app.inbox.take(is_end, REDRAW) is None:
                 now = _shown(app, transfer)
                 waits = now.state == Phase.OFFERED.value
                 shown = f"waiting for {safe(now.name)}" if waits else safe(now.title)
                 bar.update(task, completed=now.moved, description=shown)
+                draw(bar.get_renderable())
         return _shown(app, transfer)
     except KeyboardInterrupt:
         if not app.interactive:
@@ -267,6 +254,34 @@ def _watched(app: "UserConsole", transfer: Transfer) -> Moved:
         return _shown(app, transfer)
     finally:
         app.watched_transfers.discard(transfer.number)
+
+
+def _bar(columns: int) -> "Progress":
+    """How far a transfer is, on one row: of a narrow one the name and the bar itself give up room."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.table import Column
+
+    def whole() -> Column:
+        return Column(no_wrap=True)
+
+    name = TextColumn(
+        "{task.description}", markup=False, table_column=Column(no_wrap=True, ratio=1, overflow="ellipsis")
+    )
+    far = (
+        (TaskProgressColumn(table_column=whole()),)
+        if columns < NARROW
+        else (BarColumn(None, table_column=Column(ratio=1)), DownloadColumn(table_column=whole()))
+    )
+    rate, left = TransferSpeedColumn(table_column=whole()), TimeRemainingColumn(table_column=whole())
+    return Progress(name, *far, rate, left, expand=True)
 
 
 def _offered(app: "UserConsole", which: str) -> Transfer:

@@ -77,6 +77,7 @@ class ConsoleApp(cmd2.Cmd):
         """Where a transcript answers questions; None for a person."""
         self.recorder: Recorder | None = None
         self._loud_modes: terminal.ModeList | None = None
+        self._draws = False
         # Even making a prompt writes to the terminal; in plain mode nothing but text may.
         with create_app_session(output=DummyOutput()) if plain else contextlib.nullcontext():
             super().__init__(
@@ -165,17 +166,27 @@ class ConsoleApp(cmd2.Cmd):
             self.poutput(rendered, soft_wrap=not wraps)
 
     @contextlib.contextmanager
-    def live_view(self) -> Iterator[Callable[[Outcome], None]]:
-        """A place on the screen for an outcome that changes while a command waits; gone at its end.
+    def drawing(self) -> Iterator[Callable[[RenderableType], None]]:
+        """A place on the screen that changes while a command waits; gone at its end, by Ctrl-C as well.
 
         Shows nothing without a terminal, in JSON and in plain mode.
         """
         if not self.interactive or self.json_output or self.plain:
-            yield lambda outcome: None
+            yield lambda shown: None
             return
         console: Console = rich_utils.Cmd2GeneralConsole(file=self.stdout)
-        with Live(console=console, transient=True, auto_refresh=False) as live:
-            yield lambda outcome: live.update(outcome.render(plain=False) or "", refresh=True)
+        self._draws = True
+        try:
+            with Live(console=console, transient=True, auto_refresh=False) as live:
+                yield lambda shown: live.update(shown, refresh=True)
+        finally:
+            self._draws = False
+
+    @contextlib.contextmanager
+    def live_view(self) -> Iterator[Callable[[Outcome], None]]:
+        """The same for an outcome."""
+        with self.drawing() as draw:
+            yield lambda outcome: draw(outcome.render(plain=False) or "")
 
     def _json_line(self, record: msgspec.Struct) -> str:
         line = msgspec.json.encode(record).decode()
@@ -351,6 +362,12 @@ class ConsoleApp(cmd2.Cmd):
         self.report(known)
 
     # --- inside -----------------------------------------------------------------------------------------
+
+    def _raise_keyboard_interrupt(self) -> None:
+        """cmd2 begins a new line for the prompt; in a drawing that would leave its first row behind."""
+        if self._draws:
+            raise KeyboardInterrupt
+        super()._raise_keyboard_interrupt()
 
     def _read_raw_input(self, prompt: Any, session: Any, **options: Any) -> str:
         """cmd2 reads every line here; in plain mode without moving a cursor."""
