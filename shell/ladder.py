@@ -165,5 +165,5 @@ def _silent_side(facts: Facts) -> str:
         return f"{shown} published no outside address: UDP is probably blocked on the side of {shown}."
     return (
         "Both of you may reach the phone book, yet not each other: both NATs take another port for every "
-        "destination (symmetric), or a firewall drops UDP from strangers."
+        f"destination (symmetric), or a firewall drops UDP. What {shown} reads at `why` tells which."
     )

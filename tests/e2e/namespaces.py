@@ -113,6 +113,14 @@ class Network:
         chain = f"chain through {{ type filter hook forward priority 0; {rule}; }}"
         _run(["ip", "netns", "exec", self._prefix + space, "nft", "-f", "-"], f"table ip wall {{ {chain}; }}")
 
+    def block_udp(self, space: str) -> None:
+        """Lets a router carry no UDP, as some firms and hotels do."""
+        chain = "chain through { type filter hook forward priority 0; meta l4proto udp drop; };"
+        _run(
+            ["ip", "netns", "exec", self._prefix + space, "nft", "-f", "-"],
+            f"table ip no_udp {{ {chain} }}\n",
+        )
+
     def run(self, space: str, *command: str) -> str:
         """Runs a command in a namespace to its end; what it printed."""
         return _run(["ip", "netns", "exec", self._prefix + space, *command])

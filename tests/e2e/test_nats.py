@@ -1,8 +1,14 @@
 """Two shells behind NATs of their own, as most people are, with a phone book that both reach."""
 
+import re
 from pathlib import Path
 
-from tests.e2e.namespaces import SERVER, Network, two_homes
+from tests.e2e.namespaces import SERVER, Network, Program, two_homes
+
+
+def climbed(program: Program, name: str) -> str:
+    """What `why` says once a call has failed, on one line."""
+    return " ".join(program.until(f"why {name}", r"(?s)account.*\soperator\. *$")[0].split())
 
 
 def test_two_home_routers_are_opened_and_a_new_address_in_mid_talk_loses_nothing(tmp_path: Path) -> None:
@@ -39,8 +45,45 @@ def test_symmetric_nats_are_named_as_what_is_in_the_way(tmp_path: Path) -> None:
         network.shell("bob", SERVER, tmp_path / "bob")
         alice = network.shell("alice", SERVER, tmp_path / "alice")
         alice.do("msg bob hello", "Queued for bob")
-        alice.until(
-            "why bob", r"punched 203\.0\.113\.6:\d+: knocked \d times, no answer(?s:.*)What usually helps"
+        assert re.search(
+            r"punched 203\.0\.113\.6:\d+: knocked \d times, no answer.* \(symmetric\).* What usually helps: ",
+            climbed(alice, "bob"),
+        )
+
+
+def test_why_says_that_datagrams_get_lost_between_two_who_both_reach_the_phone_book(tmp_path: Path) -> None:
+    with Network() as network:
+        two_homes(network, ("restricted", "restricted"))
+        network.wall("internet", "203.0.113.0/24")
+        network.phone_book("server", tmp_path / "server")
+        network.shell("bob", SERVER, tmp_path / "bob")
+        alice = network.shell("alice", SERVER, tmp_path / "alice")
+        alice.do("msg bob hello", "Queued for bob")
+        ladder = climbed(alice, "bob")
+        assert re.search(r"there yes online", ladder)
+        assert re.search(r"your UDP yes the phone book sees you at 203\.0\.113\.2:\d+, through a NAT", ladder)
+        assert re.search(r"way NO punched 203\.0\.113\.6:\d+: knocked \d times, no answer", ladder)
+        assert re.search(r"line NO Both of you may reach the phone book, yet not each other", ladder)
+
+
+def test_why_says_on_the_side_on_which_udp_is_blocked_that_it_is_and_sends_the_other_there(
+    tmp_path: Path,
+) -> None:
+    with Network() as network:
+        two_homes(network, ("restricted", "restricted"))
+        network.block_udp("nat_a")
+        network.phone_book("server", tmp_path / "server")
+        bob = network.shell("bob", SERVER, tmp_path / "bob")
+        alice = network.shell("alice", SERVER, tmp_path / "alice")
+        alice.do("msg bob hello", "Queued for bob")
+        ladder = climbed(alice, "bob")
+        assert re.search(r"your UDP NO .*: something near you blocks UDP", ladder)
+        assert re.search(r"line NO Nothing of yours gets out: your side is silent", ladder)
+        bob.do("msg alice hello", "Queued for alice")
+        ladder = climbed(bob, "alice")
+        assert re.search(r"your UDP yes ", ladder)
+        assert re.search(
+            r"line NO .* or a firewall drops UDP\. What alice reads at `why` tells which\.", ladder
         )
 
 

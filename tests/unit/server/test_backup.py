@@ -1,5 +1,6 @@
 """Backups: complete, private, never over another file; and back again, or not at all."""
 
+import asyncio
 import io
 import tarfile
 from pathlib import Path
@@ -10,6 +11,9 @@ from server.accounts import SqliteAccounts, read_all
 from server.backup import back_up, restore
 from server.datafolder import DataFolder
 from server.errors import BackupFailed
+from server.knocks import Knocks
+from wire.messages import Knocked
+from wire.names import name_key
 
 
 @pytest.fixture
@@ -89,3 +93,15 @@ def test_a_damaged_backup_leaves_no_folder(folder: Path, tmp_path: Path, damage:
         restore(file, tmp_path / "again")
     assert "\n" not in str(caught.value)
     assert sorted(found.name for found in tmp_path.iterdir()) == ["b.tar", "server"]
+
+
+def test_knocks_that_wait_are_still_there_on_a_new_machine(folder: Path, tmp_path: Path) -> None:
+    bob = name_key("bob")
+    knocks = Knocks(folder / "knocks.db")
+    asyncio.run(knocks.leave(bob, "alice", 1.0))
+    back_up(folder, tmp_path / "b.tar")  # while the phone book runs, from the write-ahead log as well
+    knocks.close()
+    restore(tmp_path / "b.tar", tmp_path / "again")
+    restored = Knocks(tmp_path / "again" / "knocks.db")
+    assert asyncio.run(restored.take(bob, 0.0)) == [Knocked("alice", 1.0)]
+    restored.close()
