@@ -7,7 +7,7 @@ from rich.console import RenderableType
 
 from server import actions
 from server.actions import AnyChange, EntryInfo, ListEntries, Undo, Verdict, VerifyJournal
-from server.console_changes import ShownChange, changed, named
+from server.console_changes import ShownChange, changed, counted, named
 from server.console_names import dry_run_argument, reason_argument
 from shell.kit.command import Command, Listing, Outcome, Parser
 from shell.kit.errors import CommandError, ExitCode
@@ -58,8 +58,10 @@ class Verified(Outcome, frozen=True):
     def render(self, *, plain: bool) -> str:
         """A sentence; note its digest elsewhere."""
         if self.fault:
-            return f"The journal was tampered with: {self.fault}. {self.entries} entries before that hold."
-        return f"{self.entries} entries, none changed, none missing. Digest of the last: {self.digest}"
+            hold = counted(self.entries, "entry before that holds", "entries before that hold")
+            return f"The journal was tampered with: {self.fault}. {hold}."
+        kept = counted(self.entries, "entry", "entries")
+        return f"{kept}, none changed, none missing. Digest of the last: {self.digest}"
 
     @property
     def exit_code(self) -> ExitCode:

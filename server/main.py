@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import wire
+from settings.options import OptionsParser
 
 if TYPE_CHECKING:
     from server.announcer import Announcer
@@ -150,7 +151,7 @@ def _attach(settings: "ServerSettings", options: argparse.Namespace) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of the program; its man page and its completions are made from them too."""
-    parser = argparse.ArgumentParser(
+    parser = OptionsParser(
         prog="parley-server", description="The phone book of Parley, with its admin console."
     )
     parser.add_argument(

@@ -1,1 +1,1 @@
-"""One section of a settings file as a Struct, for both programs; imports neither of them."""
+"""What both programs are told when they start, by a settings file and by options; imports neither of them."""

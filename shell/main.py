@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import wire
+from settings.options import OptionsParser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,7 +216,7 @@ def _log_nowhere() -> None:
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of the program; its man page and its completions are made from them too."""
-    parser = argparse.ArgumentParser(
+    parser = OptionsParser(
         prog="parley", description="A terminal messenger: messages go straight from shell to shell."
     )
     parser.add_argument(

@@ -76,7 +76,7 @@ def join(app: "UserConsole", arguments: argparse.Namespace) -> Said | None:
         here = f"{safe(server)} is the phone book from now on; `signup NAME` or `login NAME` there."
         return Said(f"{hosted.invitation}\n{here}" if hosted is not None else here)
     if hosted is not None:
-        app.poutput(Text(hosted.invitation))
+        _say(app, hosted.invitation)
     name = app.ask("Your name there: ").strip()
     if not name:
         raise CommandError("That needs a name; `join` asks again.", code="no-name")
@@ -96,7 +96,7 @@ def _enter(app: "UserConsole", name: str, *, new: bool) -> None:
     except Refused as refused:
         if refused.code != ErrorCode.INVITE_NEEDED:
             raise
-        app.poutput(Text(safe(str(refused))))
+        _say(app, safe(str(refused)))
         code = app.ask("Invitation: ").strip()
         app.do_signup(f"--invite {string_utils.quote(code)} {name}")  # type: ignore[attr-defined]
 
@@ -105,15 +105,15 @@ def _choose(app: "UserConsole") -> str:
     """Offers what is announced, and to host one."""
     if not app.asks:
         raise CommandError("Say which: `join HOST[:PORT]`.", code="usage", exit_code=ExitCode.USAGE)
-    app.poutput("Looking for phone books on this network ...")
+    _say(app, "Looking for phone books on this network ...")
     found: list[FoundPhoneBook] = []
     try:
         found = find_phone_books(app.settings.discover)
     except DiscoveryFailed as error:
-        app.poutput(Text(f"  {safe(str(error))}"))
+        _say(app, f"  {safe(str(error))}")
     else:
         if not found:
-            app.poutput("  None is announced here.")
+            _say(app, "  None is announced here.")
     _show(app, found)
     default = "1" if found else HOST_ANSWER
     answer = app.ask(f"Which? A number, {HOST_ANSWER}, or an address [{default}] ").strip() or default
@@ -128,8 +128,13 @@ def _choose(app: "UserConsole") -> str:
 
 def _show(app: "UserConsole", found: list[FoundPhoneBook]) -> None:
     for number, book in enumerate(found, start=1):
-        app.poutput(Text(f"  {number}  {safe(book.name)} ({safe(book.addresses[0])})"))
-    app.poutput(f"  {HOST_ANSWER}  host one yourself, in this shell")
+        _say(app, f"  {number}  {safe(book.name)} ({safe(book.addresses[0])})")
+    _say(app, f"  {HOST_ANSWER}  host one yourself, in this shell")
+
+
+def _say(app: "UserConsole", words: str) -> None:
+    """Between two questions; broken between words, as outcomes are."""
+    app.poutput(Text(words), soft_wrap=app.plain or not app.interactive)
 
 
 def _join_arguments(parser: Parser) -> None:

@@ -26,10 +26,9 @@ def announced(tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
-def first_shell(tmp_path: Path, settings: Path, name: str, *options: str) -> Terminal:
-    return Terminal(
-        "shell.main", "--settings", str(settings), "--data", str(tmp_path / name), *options, columns=110
-    )
+def first_shell(tmp_path: Path, settings: Path, name: str, *options: str, columns: int = 110) -> Terminal:
+    begin = ("--settings", str(settings), "--data", str(tmp_path / name))
+    return Terminal("shell.main", *begin, *options, columns=columns)
 
 
 def make_account(terminal: Terminal, name: str) -> None:
@@ -132,3 +131,11 @@ def test_whoever_joined_last_is_not_needed_for_everything(server: Server, tmp_pa
     assert (listed.returncode, listed.stderr) == (0, "")
     refused = parley(*data, "-c", "list", password=None)
     assert "not logged in" in refused.stderr
+
+
+def test_a_narrow_window_breaks_no_word(tmp_path: Path, settings: Path) -> None:
+    hosting = ("--host", "--listen", "127.0.0.1:0", "--no-announce")
+    with first_shell(tmp_path, settings, "alice", *hosting, columns=40) as alice:
+        alice.see("^Your name there: ?$")
+        assert "You host a phone book, as long as this\nshell runs.\n" in alice.text
+        assert "`help` lists everything,\n`quit` leaves" in alice.text

@@ -22,6 +22,7 @@ from server.actions import (
     Undo,
     VerifyJournal,
 )
+from server.console_audit import Verified
 from server.embedded import EmbeddedPhoneBook
 from server.journal import FIRST, Entry, Link, link, read, verify
 from server.operator import LocalOperator
@@ -150,3 +151,9 @@ def test_every_undo_can_be_undone_and_says_by_which_entry(tmp_path: Path) -> Non
             (3, None),
         ]
         assert {entry.author for entry in entries} == {operator.author}
+
+
+def test_the_verdict_counts_as_one_says_it() -> None:
+    assert Verified(1, "ab", "").render(plain=True).startswith("1 entry, none changed")
+    assert "1 entry before that holds" in Verified(1, "ab", "entry 2 is missing").render(plain=True)
+    assert Verified(2, "ab", "").render(plain=True).startswith("2 entries, none changed")
