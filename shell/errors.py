@@ -8,6 +8,7 @@ ShellError
 ├── HostingFailed       `--host` cannot start a phone book
 │   └── HostedAlready         another process serves it
 ├── HookRefused         a hook that cannot be made
+├── ListFull            a list of names that the phone book keeps
 ├── MailboxFailed       the mailbox on disk
 ├── NotConnected        no connection to the phone book
 │   └── PhoneBookKeyChanged   its key is not the pinned one
@@ -46,6 +47,10 @@ class HookRefused(ShellError):
 
 class BackupError(ShellError):
     """A backup of a key cannot be made or opened."""
+
+
+class ListFull(ShellError):
+    """A list of names that the phone book keeps has no room for one more."""
 
 
 class MailboxFailed(ShellError):

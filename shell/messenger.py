@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from shell import letters
 from shell.datafolder import AccountFolder, DataFolder, KnownAccount
-from shell.errors import AlreadyLoggedIn, MailboxFailed, NotConnected, NotLoggedIn, UdpPortTaken
+from shell.errors import AlreadyLoggedIn, ListFull, MailboxFailed, NotConnected, NotLoggedIn
 from shell.events import (
     Disconnected,
     Event,
@@ -29,12 +29,11 @@ from shell.line.model import Consent, Rules
 from shell.lookup import MAX_PEOPLE, Lookup
 from shell.mailbox import Mailbox
 from shell.phonebook import PhoneBook
-from shell.visibility import Appearance, Seen
-from shell.whereabouts import Whereabouts
+from shell.visibility import Appearance, Seen, check_room_to_block, share_blocked
+from shell.whereabouts import Whereabouts, bind
 from wire import messages
 from wire.certificates import Identity
 from wire.errors import Refused
-from wire.limits import MAX_ALLOWED, MAX_BLOCKED
 from wire.messages import (
     CloseReason,
     Endpoint,
@@ -153,7 +152,7 @@ class Messenger:
         identity = folder.identity(account.name)
         self._line = Line(identity, self._introducer, self._tell, self._folder.taking, self._rules)
         try:
-            await self._bind(self._line, account.udp_port)
+            await bind(self._line, self._udp_port, account.udp_port)
             self.book.login_later(account.name, password, identity, book)
             await self._open(folder, account.visibility)
             self._away = account.name
@@ -200,12 +199,16 @@ class Messenger:
         await self.book.request(messages.Knock(name), messages.Done)
 
     async def accept(self, name: str) -> None:
-        """Consents to somebody's messages, and lets them see what contacts may see."""
+        """Consents to somebody's messages, and lets them see what contacts may see.
+
+        Raises `ListFull` where they cannot see it; their messages come all the same.
+        """
         await self.line.accept(name)
         await self._people_changed()
 
     async def block(self, name: str) -> None:
-        """Wants no word from somebody any more, and looks offline to them."""
+        """Wants no word from somebody any more, and looks offline to them. Raises `ListFull`."""
+        check_room_to_block(self.line.core, name)
         await self.line.block(name)
         await self._people_changed()
 
@@ -246,7 +249,7 @@ class Messenger:
         self._whereabouts = Whereabouts(self.book, self._line, self._stun)
         try:
             known = folder.known()
-            await self._bind(self._line, known.udp_port if known else 0)
+            await bind(self._line, self._udp_port, known.udp_port if known else 0)
             # Whoever waits for this user calls as soon as the session begins: its endpoint goes along.
             session = await enter(name, password, identity, await self._whereabouts.first())
             folder.save(identity)
@@ -254,7 +257,7 @@ class Messenger:
             await self._whereabouts.publish()  # an outside address may have come meanwhile
             self._whereabouts.watch()
             await self._remember(session.visibility)
-            await self._share_blocked()
+            await share_blocked(self.book, self.line.core)
             await self.lookup.watch_all(self._line.core.watched())
         except BaseException:
             await self._leave()
@@ -262,20 +265,15 @@ class Messenger:
         return session.name
 
     async def _publish(self, seen: Seen) -> None:
-        allowed = seen.allowed(self.line.core)[:MAX_ALLOWED]
+        allowed = seen.allowed(self.line.core)
         await self.book.request(messages.SetVisibility(seen.visibility, allowed), messages.Done)
         self.line.keep_quiet(quiet=seen.visibility is Visibility.HIDDEN)
         await self._remember(seen.visibility)
 
-    async def _share_blocked(self) -> None:
-        """Lets the phone book know to whom this account looks offline."""
-        blocked = tuple(contact.name for contact in self.line.core.blocked())
-        await self.book.request(messages.SetBlocked(blocked[:MAX_BLOCKED]), messages.Done)
-
     async def _people_changed(self) -> None:
         """Contacts, or those who are blocked, are not who they were; told later where the book is away."""
         with contextlib.suppress(NotConnected):
-            await self._share_blocked()
+            await share_blocked(self.book, self.line.core)
             await self.appearance.contacts_changed()
 
     async def _open(self, folder: AccountFolder, visibility: Visibility) -> None:
@@ -295,17 +293,6 @@ class Messenger:
         if self._account is not None and self.user is not None:
             known = KnownAccount(self.user, visibility, self.line.port)
             await asyncio.to_thread(self._account.remember, known)
-
-    async def _bind(self, line: Line, last: int) -> None:
-        """Takes the port that was asked for, or else that of the last run, where contacts may look for it."""
-        for port in (self._udp_port,) if self._udp_port or not last else (last, 0):
-            try:
-                await line.bind(port)
-            except OSError as error:
-                reason = (error.strerror or str(error)).lower()
-            else:
-                return
-        raise UdpPortTaken(f"UDP port {port} cannot be used ({reason}); choose another with --port.")
 
     async def _hang_up(self) -> None:
         whereabouts, self._whereabouts = self._whereabouts, None
@@ -385,7 +372,7 @@ class Messenger:
 
     async def _catch_up(self) -> None:
         """What may have changed while the phone book was away: who is there, and where this shell is."""
-        with contextlib.suppress(NotConnected, Refused, NotLoggedIn):
+        with contextlib.suppress(NotConnected, Refused, NotLoggedIn, ListFull):
             line = self.line
             if self._whereabouts is None:  # this user came in without the phone book
                 self._whereabouts = Whereabouts(self.book, line, self._stun)
@@ -393,8 +380,8 @@ class Messenger:
                 self._whereabouts.watch()
             await self._whereabouts.publish(again=True)
             line.network.look_for_the_silent()
-            await self._people_changed()
             await self.lookup.watch_all(line.core.watched())
+            await self._people_changed()
 
     async def _refresh(self) -> None:
         """NATs forget, and whoever is about to call must know the outside address of now."""

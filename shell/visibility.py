@@ -8,15 +8,20 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from time import time
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from shell.datafolder import AccountFolder, Kept
-from shell.errors import DataFolderError, NotConnected, NotLoggedIn
+from shell.errors import DataFolderError, ListFull, NotConnected, NotLoggedIn
 from shell.line.people import People
 from wire.errors import Refused
-from wire.messages import Visibility
+from wire.limits import MAX_ALLOWED, MAX_BLOCKED
+from wire.messages import Done, SetBlocked, Visibility
 from wire.names import name_key
+
+if TYPE_CHECKING:  # the network loads after the prompt
+    from shell.phonebook import PhoneBook
 
 log = logging.getLogger(__name__)
 
@@ -31,15 +36,38 @@ class Seen(msgspec.Struct, frozen=True):
     """For `hidden` who sees it all the same; for `contacts` who of them does not."""
 
     def allowed(self, people: People) -> tuple[str, ...]:
-        """Who sees the account as online where not everybody does."""
-        match self.visibility:
-            case Visibility.HIDDEN:
-                return self.but
-            case Visibility.CONTACTS:
-                left_out = {name_key(name) for name in self.but}
-                return tuple(contact.name for contact in people.accepted() if contact.key not in left_out)
-            case _:
-                return ()
+        """Who sees the account as online where not everybody does. Raises `ListFull`."""
+        names: tuple[str, ...] = ()
+        if self.visibility is Visibility.HIDDEN:
+            names = self.but
+        elif self.visibility is Visibility.CONTACTS:
+            left_out = {name_key(name) for name in self.but}
+            names = tuple(contact.name for contact in people.accepted() if contact.key not in left_out)
+        if len(names) > MAX_ALLOWED:
+            raise ListFull(
+                f"{self.visibility.value} shows you to {MAX_ALLOWED:,} people at most, and these are "
+                f"{len(names):,}; who sees you stays as it was. Leave some out with --except, or choose "
+                "another visibility."
+            )
+        return names
+
+
+def check_room_to_block(people: People, name: str) -> None:
+    """Before somebody is blocked. Raises `ListFull`."""
+    blocked = {contact.key for contact in people.blocked()}
+    if len(blocked - {name_key(name)}) >= MAX_BLOCKED:
+        raise ListFull(
+            f"You block {MAX_BLOCKED:,} people, which is the most that a phone book hides you from; "
+            "unblock somebody first."
+        )
+
+
+async def share_blocked(book: "PhoneBook", people: People) -> None:
+    """Lets the phone book know to whom this account looks offline. Raises `NotConnected`, `Refused`."""
+    names = tuple(contact.name for contact in people.blocked())
+    if len(names) > MAX_BLOCKED:  # from a backup of keys; nobody is blocked beyond
+        log.warning("event=blocked_cut names=%d most=%d", len(names), MAX_BLOCKED)
+    await book.request(SetBlocked(names[:MAX_BLOCKED]), Done)
 
 
 class Appearance:
@@ -71,7 +99,7 @@ class Appearance:
         """From now until a time (seconds since the epoch), or for good.
 
         A second one for a while goes back to where the first began. Raises `Refused`, `NotConnected`,
-        `DataFolderError`.
+        `DataFolderError`, `ListFull`.
         """
         await self._publish(seen)
         before = Kept("", (), None, self.seen.visibility.value, self.seen.but)
@@ -85,7 +113,7 @@ class Appearance:
         self.start()
 
     async def contacts_changed(self) -> None:
-        """Whoever was accepted sees what contacts may see."""
+        """Whoever was accepted sees what contacts may see. Raises as `set`, but for the disk."""
         if self.seen.visibility is Visibility.CONTACTS:
             await self._publish(self.seen)
 
@@ -107,7 +135,7 @@ class Appearance:
             if left > 0:
                 await asyncio.sleep(min(left, LOOK))
                 continue
-            with contextlib.suppress(NotConnected, NotLoggedIn, Refused, DataFolderError):
+            with contextlib.suppress(NotConnected, NotLoggedIn, Refused, DataFolderError, ListFull):
                 seen = Seen(Visibility(kept.then or Visibility.ONLINE), kept.then_but)
                 await self._publish(seen)
                 self._folder.keep_visibility(Kept(seen.visibility.value, seen.but))

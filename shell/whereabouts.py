@@ -5,7 +5,7 @@ import contextlib
 import logging
 import socket
 
-from shell.errors import NotConnected, NotLoggedIn, SettingsError
+from shell.errors import NotConnected, NotLoggedIn, SettingsError, UdpPortTaken
 from shell.line.addresses import interfaces, local_endpoints, plain_host
 from shell.line.candidates import Address
 from shell.line.line import Line
@@ -135,6 +135,21 @@ class Whereabouts:
             with contextlib.suppress(NotConnected, Refused, NotLoggedIn):
                 await self._find_servers()
                 await self._ask()
+
+
+async def bind(line: Line, wanted: int, last: int) -> None:
+    """Takes the UDP port that is wanted, or else that of the last run, where contacts may look for it.
+
+    0 stands for any. Raises `UdpPortTaken`.
+    """
+    for port in (wanted,) if wanted or not last else (last, 0):
+        try:
+            await line.bind(port)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+        else:
+            return
+    raise UdpPortTaken(f"UDP port {port} cannot be used ({reason}); choose another with --port.")
 
 
 async def _resolved(server: str) -> list[Endpoint]:

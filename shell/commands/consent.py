@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from shell.commands.names import name_argument, requester_argument
+from shell.errors import ListFull
 from shell.kit.command import Command, Listing, Outcome, Parser, Said
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.theme import unicode_works
@@ -92,8 +93,12 @@ def knock(app: "UserConsole", arguments: argparse.Namespace) -> Said:
 def accept(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Lets somebody's messages in."""
     name = _known_name(app, arguments.name)
-    app.call(app.messenger.accept(name))
-    return Said(f"{safe(name)} may write to you now.")
+    done = f"{safe(name)} may write to you now."
+    try:
+        app.call(app.messenger.accept(name))
+    except ListFull as full:
+        return Said(f"{done} {full}")
+    return Said(done)
 
 
 def decline(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:

@@ -8,9 +8,13 @@ import pytest
 
 from shell import visibility
 from shell.datafolder import AccountFolder
-from shell.errors import NotConnected
-from shell.visibility import Appearance, Seen
+from shell.errors import ListFull, NotConnected
+from shell.line.model import Consent, Contact
+from shell.line.people import People
+from shell.visibility import Appearance, Seen, check_room_to_block
+from wire.limits import MAX_ALLOWED, MAX_BLOCKED
 from wire.messages import Visibility
+from wire.names import name_key
 
 PATIENCE = 30.0  # seconds
 AWAY = Seen(Visibility.AWAY)
@@ -115,3 +119,25 @@ def test_a_damaged_file_is_no_obstacle(tmp_path: Path) -> None:
         await stage.appearance.set(HIDDEN)
 
     asyncio.run(work())
+
+
+def people(count: int, consent: Consent) -> People:
+    return People([Contact(name_key(f"u{number}"), f"u{number}", consent) for number in range(count)], (), ())
+
+
+def test_more_people_than_the_phone_book_keeps_are_refused_and_not_cut() -> None:
+    contacts = Seen(Visibility.CONTACTS)
+    assert len(contacts.allowed(people(MAX_ALLOWED, Consent.ACCEPTED))) == MAX_ALLOWED
+    many = people(MAX_ALLOWED + 1, Consent.ACCEPTED)
+    with pytest.raises(ListFull, match=r"1,000 people at most, and these are 1,001; .* --except"):
+        contacts.allowed(many)
+    assert len(Seen(Visibility.CONTACTS, ("u7",)).allowed(many)) == MAX_ALLOWED
+    assert Seen(Visibility.ONLINE).allowed(many) == ()
+
+
+def test_nobody_is_blocked_whom_the_phone_book_would_not_know_of() -> None:
+    check_room_to_block(people(MAX_BLOCKED - 1, Consent.BLOCKED), "carol")
+    full = people(MAX_BLOCKED, Consent.BLOCKED)
+    check_room_to_block(full, "u7")  # is blocked already
+    with pytest.raises(ListFull, match=r"You block 500 people.*; unblock somebody first"):
+        check_room_to_block(full, "carol")
