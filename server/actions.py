@@ -18,6 +18,7 @@ from server.upkeep_actions import GetSettings as GetSettings
 from server.upkeep_actions import ImportAccounts as ImportAccounts
 from server.upkeep_actions import MakeBackup as MakeBackup
 from server.upkeep_actions import ReloadSettings as ReloadSettings
+from server.upkeep_actions import Task as Task
 from wire.messages import Visibility
 
 # --- what there is to see -------------------------------------------------------------------------------
@@ -293,19 +294,22 @@ AnyChange = (
     | ImportAccounts
 )
 
+AnyDeed = AnyChange | Task
+"""What the journal keeps."""
+
 
 # --- the journal ---------------------------------------------------------------------------------------
 
 
 class EntryInfo(msgspec.Struct, frozen=True):
-    """One thing that an operator changed."""
+    """One thing that an operator did."""
 
     number: int
     when: float
     """Seconds since the epoch."""
     author: str
     """The Unix user of the console."""
-    action: AnyChange
+    action: AnyDeed
     hit: tuple[str, ...]
     """Some of those whom it hit."""
     hits: int
@@ -358,8 +362,5 @@ AnyAction = (
     | ListEntries
     | VerifyJournal
     | GetSettings
-    | ReloadSettings
-    | MakeBackup
-    | ExportAccounts
-    | AnyChange
+    | AnyDeed
 )

@@ -61,13 +61,10 @@ class Administration:
                 return await self._entries(last)
             case actions.VerifyJournal(noted):
                 return await self._server.ledger.verify(noted)
-            case (
-                actions.GetSettings()
-                | actions.ReloadSettings()
-                | actions.MakeBackup()
-                | actions.ExportAccounts()
-            ):
-                return await self._server.upkeep.answer(action, author)
+            case actions.GetSettings():
+                return self._server.upkeep.settings()
+            case actions.ReloadSettings() | actions.MakeBackup() | actions.ExportAccounts():
+                return await self._changes.carry_out(action, author)
             case actions.Change():
                 return await self._changes.make(action, author)
             case _:

@@ -1,4 +1,4 @@
-"""What operators change: each change is planned, written into the journal, and then carried out.
+"""What operators do: each change is planned, written into the journal, and then carried out.
 
 A plan says whom a change would hit and what would take it back; a change that is only tried ends there. One
 change at a time, so that a plan is true when it is carried out. What the journal cannot keep is not done.
@@ -17,7 +17,7 @@ import msgspec
 from server import actions
 from server.access import Ban, Registration, Target
 from server.accounts import Account
-from server.actions import AnyChange, Changed
+from server.actions import AnyChange, Changed, Reply, Task
 from server.codes import CODE_BYTES, code_digest, write_code
 from server.effects import Happened
 from server.errors import NameInUse
@@ -89,10 +89,25 @@ class Changes:
             try:
                 await plan.carry_out()
             except Refused as error:
-                failed = actions.Failed(number, reason=str(error))
-                await self._record(Entry(number + 1, time(), author, failed), ())
+                await self._failed(number, author, error)
                 raise
             return Changed(plan.hit, number, plan.inverse is not None, plan.codes)
+
+    async def carry_out(self, task: Task, author: str) -> Reply:
+        """Carries out what changes no account, once it is in the journal. Raises `Refused`."""
+        async with self._one_at_a_time:
+            number = self._server.ledger.last + 1
+            await self._record(Entry(number, time(), author, task), ())
+        try:  # a backup takes its time, and others need not wait for it
+            return await self._server.upkeep.answer(task)
+        except Refused as error:
+            async with self._one_at_a_time:
+                await self._failed(number, author, error)
+            raise
+
+    async def _failed(self, number: int, author: str, error: Refused) -> None:
+        failed = actions.Failed(number, reason=str(error))
+        await self._record(Entry(self._server.ledger.last + 1, time(), author, failed), ())
 
     async def _record(self, entry: Entry, writes: tuple[AnyWrite, ...]) -> None:
         digest = await self._server.ledger.record(entry, writes)

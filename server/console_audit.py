@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 from rich.console import RenderableType
 
 from server import actions
-from server.actions import AnyChange, EntryInfo, ListEntries, Undo, Verdict, VerifyJournal
+from server.actions import AnyDeed, Change, EntryInfo, ListEntries, Undo, Verdict, VerifyJournal
 from server.console_changes import ShownChange, changed, counted, named
 from server.console_names import dry_run_argument, reason_argument
 from shell.kit.command import Command, Listing, Outcome, Parser
@@ -41,11 +41,12 @@ class ShownEntries(Listing, frozen=True):
             what = f"undo {row.undoes}: {what}"
         if row.undone_by is not None:
             what += f" (taken back by {row.undone_by})"
-        return str(row.number), moment(row.when), safe(row.author), safe(what), safe(row.action.reason)
+        reason = row.action.reason if isinstance(row.action, Change) else ""
+        return str(row.number), moment(row.when), safe(row.author), safe(what), safe(reason)
 
     def empty(self) -> str:
         """None."""
-        return "No operator has changed anything yet."
+        return "No operator has done anything yet."
 
 
 class Verified(Outcome, frozen=True):
@@ -69,9 +70,9 @@ class Verified(Outcome, frozen=True):
         return ExitCode.USER if self.fault else ExitCode.DONE
 
 
-def described(change: AnyChange, hit: str) -> str:
-    """A change in words; `hit` says whom it hit."""
-    match change:
+def described(deed: AnyDeed, hit: str) -> str:
+    """What was done in words; `hit` says whom it hit."""
+    match deed:
         case actions.Kick(name):
             return f"kick {name}"
         case actions.SendNotice(text):
@@ -102,12 +103,18 @@ def described(change: AnyChange, hit: str) -> str:
             return f"drain within {seconds:g} s"
         case actions.ImportAccounts(path):
             return f"import {path}"
+        case actions.ReloadSettings():
+            return "settings reload"
+        case actions.MakeBackup(path):
+            return f"backup {path}"
+        case actions.ExportAccounts(path):
+            return f"export {path}"
         case actions.Failed(entry):
             return f"entry {entry} was not carried out"
         case actions.Undo(entry):
             return f"undo {entry}"
         case _:
-            assert_never(change)
+            assert_never(deed)
 
 
 def _audit(app: "AdminConsole", arguments: argparse.Namespace) -> Outcome:

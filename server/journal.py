@@ -1,4 +1,4 @@
-"""The audit journal: what operators changed, each entry chained to the one before it by SHA-256. Pure.
+"""The audit journal: what operators did, each entry chained to the one before it by SHA-256. Pure.
 
 An entry's digest covers its content and the digest before it, so that an entry that is changed, removed or
 put in between breaks the chain from there on. Cutting off the end shows in the highest number that was ever
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from server.actions import AnyChange, Verdict
+from server.actions import AnyChange, AnyDeed, Verdict
 
 MAX_NAMED = 1_000  # of those whom a change hit that its entry names
 FIRST = bytes(hashlib.sha256().digest_size)
@@ -19,14 +19,14 @@ FIRST = bytes(hashlib.sha256().digest_size)
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that an operator changed."""
+    """One thing that an operator did."""
 
     number: int
     when: float
     """Seconds since the epoch."""
     author: str
     """The Unix user of the console."""
-    action: AnyChange
+    action: AnyDeed
     hit: tuple[str, ...] = ()
     """Names or networks that it hit, `MAX_NAMED` at most."""
     hits: int = 0

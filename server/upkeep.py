@@ -28,12 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-UpkeepAction = (
-    upkeep_actions.GetSettings
-    | upkeep_actions.ReloadSettings
-    | upkeep_actions.MakeBackup
-    | upkeep_actions.ExportAccounts
-)
 Reread = Callable[[], ServerSettings]
 
 
@@ -48,12 +42,9 @@ class Upkeep:
         self.reread: Reread | None = None
         """Reads the settings again as they were read at the start; None where they came from no file."""
 
-    async def answer(self, action: UpkeepAction, author: str) -> Reply:
+    async def answer(self, task: upkeep_actions.Task) -> Reply:
         """Carries out what an operator asks. Raises `Refused`."""
-        log.info("event=operator author=%r action=%s", author, type(action).__struct_config__.tag)
-        match action:
-            case upkeep_actions.GetSettings():
-                return self._settings()
+        match task:
             case upkeep_actions.ReloadSettings():
                 return await self.reload()
             case upkeep_actions.MakeBackup(path):
@@ -61,7 +52,22 @@ class Upkeep:
             case upkeep_actions.ExportAccounts(path):
                 return await self._export(path)
             case _:
-                assert_never(action)
+                assert_never(task)
+
+    def settings(self) -> upkeep_actions.Settings:
+        """All settings, as they hold."""
+        defaults = ServerSettings()
+        return upkeep_actions.Settings(
+            tuple(
+                upkeep_actions.SettingInfo(
+                    key,
+                    shown(getattr(self._server.settings, key)),
+                    shown(getattr(defaults, key)),
+                    key not in AT_START,
+                )
+                for key in ServerSettings.__struct_fields__
+            )
+        )
 
     async def reload(self) -> upkeep_actions.Reloaded:
         """Reads settings and certificate anew. Raises `Refused`, and then nothing has changed."""
@@ -108,20 +114,6 @@ class Upkeep:
             ) from None
 
     # --- inside -----------------------------------------------------------------------------------------
-
-    def _settings(self) -> upkeep_actions.Settings:
-        defaults = ServerSettings()
-        return upkeep_actions.Settings(
-            tuple(
-                upkeep_actions.SettingInfo(
-                    key,
-                    shown(getattr(self._server.settings, key)),
-                    shown(getattr(defaults, key)),
-                    key not in AT_START,
-                )
-                for key in ServerSettings.__struct_fields__
-            )
-        )
 
     async def _back_up(self, path: str) -> upkeep_actions.BackedUp:
         folder = self._server.folder

@@ -64,6 +64,10 @@ class ExportAccounts(Action[Exported], frozen=True):
     path: str
 
 
+Task = ReloadSettings | MakeBackup | ExportAccounts
+"""What changes no account, and stands in the journal all the same."""
+
+
 class ImportAccounts(Change, frozen=True):
     """Takes accounts from such a file, all or none."""
 

@@ -13,20 +13,25 @@ from server.access import Registration, Target, target_of
 from server.accounts import AccountId
 from server.actions import (
     Delete,
+    ExportAccounts,
+    Failed,
     Inspect,
     ListAccounts,
     ListBans,
     ListEntries,
     ListInvites,
+    MakeBackup,
     MakeInvites,
     PlaceBan,
     Prune,
+    ReloadSettings,
     ResetPassword,
     SetRegistration,
     Undo,
     VerifyJournal,
 )
 from server.codes import code_digest
+from server.console_audit import described
 from server.embedded import EmbeddedPhoneBook
 from server.operator import LocalOperator
 from shell.datafolder import DataFolder
@@ -318,7 +323,30 @@ def test_a_name_that_was_taken_in_between_is_not_brought_back_and_the_journal_sa
     with pytest.raises(Refused, match="Not brought back, since the names are taken: alice"):
         house.operator.ask(Undo(number or 0))
     *_, failed = house.operator.ask(ListEntries(9)).entries
+    assert isinstance(failed.action, Failed)
     assert "taken" in failed.action.reason
+    assert not house.operator.ask(VerifyJournal()).fault
+
+
+def test_backups_exports_and_new_settings_are_in_the_journal_and_so_is_what_failed(
+    house: House, tmp_path: Path
+) -> None:
+    backup, accounts = MakeBackup(str(tmp_path / "b.tar")), ExportAccounts(str(tmp_path / "a.toml"))
+    house.operator.ask(backup)
+    house.operator.ask(accounts)
+    house.operator.ask(ReloadSettings())
+    with pytest.raises(Refused, match="never overwrites"):
+        house.operator.ask(backup)
+    entries = house.operator.ask(ListEntries(9)).entries
+    assert [entry.action for entry in entries[:4]] == [backup, accounts, ReloadSettings(), backup]
+    assert entries[4].action == Failed(4, reason=f"{backup.path} exists; a backup never overwrites a file.")
+    assert {described(entry.action, "") for entry in entries[:3]} == {
+        f"backup {backup.path}",
+        f"export {accounts.path}",
+        "settings reload",
+    }
+    with pytest.raises(Refused, match="cannot be taken back"):
+        house.operator.ask(Undo(1))
     assert not house.operator.ask(VerifyJournal()).fault
 
 
