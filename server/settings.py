@@ -29,7 +29,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     argon2_time: Positive = 2
     argon2_memory_kib: Annotated[int, Meta(ge=8)] = 19_456
     argon2_parallelism: Positive = 1
-    hash_threads: Positive = 2
+    hash_threads: Positive = 1
     hash_queue: Positive = 64
     max_connections: Positive = 10_000
     connections_per_address: Positive = 2_000

@@ -1,6 +1,7 @@
 """The load generator (`load.c`) and the echo it is checked against (`echo.c`), compiled on first use."""
 
 import functools
+import hashlib
 import os
 import shutil
 import subprocess
@@ -139,9 +140,10 @@ def cycle(target: Target, connections: int, seconds: float) -> Report:
 def program(name: str) -> Path:
     """`load` or `echo`, compiled. Raises `LoadFailed` where no compiler or no OpenSSL is."""
     source = SOURCES / f"{name}.c"
-    built = Path(tempfile.gettempdir()) / f"parley-bench-{os.getuid()}" / name
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]  # several versions may be in use at once
+    built = Path(tempfile.gettempdir()) / f"parley-bench-{os.getuid()}" / f"{name}-{digest}"
     built.parent.mkdir(mode=0o700, exist_ok=True)
-    if not built.exists() or built.stat().st_mtime < source.stat().st_mtime:
+    if not built.exists():
         compiler = shutil.which("cc") or shutil.which("gcc")
         if compiler is None:
             raise LoadFailed("The benches need a C compiler and OpenSSL's headers: gcc and libssl-dev.")

@@ -113,7 +113,7 @@ def test_sighup_changes_what_can_change_and_says_what_waits(tended: Tended, tmp_
             tended.write('registration = "open"\nhash_threads = 7')
             shown = operate(tended, "settings reload").output
             assert 'registration: "closed" is now "open"' in shown
-            assert "hash_threads: stays 2 until a restart, then 7" in shown
+            assert "hash_threads: stays 1 until a restart, then 7" in shown
             async with PhoneBook(tended.address, DataFolder(tmp_path / "bob")) as bob:
                 await bob.signup("bob", PASSWORD, make_identity("bob"))
         wrong = operate(tended, "settings reload", "settings nonsense")
