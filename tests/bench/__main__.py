@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import logging
 import os
 import platform
 import sys
@@ -39,6 +40,7 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.names) - set(BENCHES):
         parser.error(f"there is no bench {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    logging.getLogger("server").addHandler(logging.NullHandler())  # of phone books in this process
     console = Console(width=None if sys.stdout.isatty() else 140)
     results: dict[str, list[Figure]] = {}
     failed = False
