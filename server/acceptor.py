@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_never, cast
 
-from server.admission import Admission, Admit, Deny, Displace, Why
+from server.admission import Admission, Admit, Deny, Displace, Waiting, Why
 from server.connection import END_PATIENCE, Connection
 from server.settings import ServerSettings
 from server.throttles import Prefix, prefix_of
@@ -93,7 +93,8 @@ class Acceptor:
         self._bound = bound
         self._make, self._on_refused, self._spawn = make, on_refused, spawn
         self._counted: set[Connection] = set()
-        self._unproven: OrderedDict[Connection, None] = OrderedDict()
+        self._unproven: OrderedDict[Connection, float] = OrderedDict()
+        """Those without a login, with the time at which they came, oldest first."""
         self._handshakes: dict[asyncio.BaseProtocol, asyncio.Task[Any]] = {}
         self._farewells: set[_Farewell] = set()
         self._nobody = asyncio.Event()
@@ -152,7 +153,7 @@ class Acceptor:
 
     def _judge(self, accepted: socket.socket, address: str) -> None:
         prefix = prefix_of(address)
-        verdict = self.admission.ask(prefix)
+        verdict = self.admission.ask(prefix, self._oldest())
         match verdict:
             case Admit():
                 pass
@@ -167,10 +168,15 @@ class Acceptor:
         connection.client.address, connection.client.prefix = address, prefix
         self.admission.enter(prefix)
         self._counted.add(connection)
-        self._unproven[connection] = None
+        self._unproven[connection] = self._loop.time()
         self.connections.add(connection)
         self._nobody.clear()
         self._spawn(self._handshake(accepted, connection, address, lambda: self.lost(connection)))
+
+    def _oldest(self) -> Waiting | None:
+        for connection, came in self._unproven.items():
+            return Waiting(connection.client.prefix, self._loop.time() - came)
+        return None
 
     def _deny(self, accepted: socket.socket, address: str, why: Why) -> None:
         self._on_refused(f"connection-refused-{why.value}", address)

@@ -2,7 +2,8 @@
 a clock or owns a socket; connections are known by where they come from.
 
 Where there is no room, the address with the most connections without a login gives one up, so that one
-machine cannot keep all others out by opening many.
+machine cannot keep all others out by opening many. Where all have about the same, many are coming at once, as
+after a restart: whoever is in is left to finish, and gives way to a newcomer only after a while.
 """
 
 import enum
@@ -13,6 +14,7 @@ import msgspec
 from server.settings import ServerSettings
 from server.throttles import Prefix
 
+LONG_ENOUGH = 5.0  # seconds; a thousand log in with a token in one
 SESSIONS_SHARE = 2  # of the room, one in so many places at most is for those who have not logged in
 
 
@@ -43,6 +45,13 @@ class Deny(msgspec.Struct, frozen=True):
     why: Why
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """A connection without a login, and for how long it is there."""
+
+    prefix: Prefix
+    seconds: float
+
+
 Verdict = Admit | Displace | Deny
 
 
@@ -64,8 +73,11 @@ class Admission:
         self._unproven = max(1, min(settings.max_unauthenticated, self._room // SESSIONS_SHARE))
         self._unproven_per_address = settings.unauthenticated_per_address
 
-    def ask(self, prefix: Prefix) -> Verdict:
-        """Whether another connection may come in from there; counts nothing yet."""
+    def ask(self, prefix: Prefix, oldest: Waiting | None = None) -> Verdict:
+        """Whether another connection may come in from there; counts nothing yet.
+
+        `oldest` is the connection that has waited for a login longest.
+        """
         own = self._without_login[prefix]
         if self._all[prefix] >= self._per_address:
             return Deny(Why.ADDRESS)
@@ -75,8 +87,10 @@ class Admission:
             return Admit()
         # Few addresses at most are looked at, since so many connections at most have no login.
         crowd = max(self._without_login, key=self._without_login.__getitem__, default=prefix)
-        if self._without_login[crowd] > own:
+        if self._without_login[crowd] > own + 1:
             return Displace(crowd)
+        if not own and oldest is not None and oldest.seconds >= LONG_ENOUGH:
+            return Displace(oldest.prefix)
         return Deny(Why.UNPROVEN if self.total < self._room else Why.FULL)
 
     def enter(self, prefix: Prefix) -> None:

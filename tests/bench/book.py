@@ -34,6 +34,11 @@ login_seconds = 600
 requests_per_second = 1000000000
 """
 """What keeps strangers from flooding a phone book would measure itself here."""
+SHIPPED = """
+[server]
+announce = false
+"""
+"""All limits as they are where nobody sets any."""
 
 
 def name(number: int) -> str:
@@ -126,14 +131,14 @@ def changes() -> list[bytes]:
 
 
 class Book(Process):
-    """`parley-server` on a town, with the limits lifted that keep floods out."""
+    """`parley-server` on a town, where nothing else is said with the limits lifted that keep floods out."""
 
-    def __init__(self, town: Town, *, tls: bool = True, port: int = 0) -> None:
+    def __init__(self, town: Town, *, tls: bool = True, port: int = 0, limits: str = LIFTED) -> None:
         """Returns when it listens; `started_in` has the seconds that took."""
         self.port = port or free_port()
         self.tls = tls
         settings = town.folder / "bench.toml"
-        settings.write_text(LIFTED)
+        settings.write_text(limits)
         module = "server.main" if tls else "tests.bench.plain"
         began = time.monotonic()
         super().__init__(

@@ -18,6 +18,7 @@ from tests.bench.processes import LOAD_CORE
 
 SOURCES = Path(__file__).parent
 AT_ONCE = 128  # connections that are opened at a time, but for a storm
+PER_ADDRESS = 4000  # connections from one loopback address, far from the range of ports
 END_SCRIPT, END_PART = b"\x1e", b"\x1f"
 
 Script = Sequence[bytes]
@@ -62,11 +63,11 @@ class LoadFailed(Exception):
 class Generator:
     """Connections that are logged in and held; a context manager that closes them."""
 
-    def __init__(self, target: Target, connections: int) -> None:
-        """Opens them all. Raises `LoadFailed`."""
+    def __init__(self, target: Target, connections: int, per_address: int = PER_ADDRESS) -> None:
+        """Opens them all, so many from one loopback address. Raises `LoadFailed`."""
         self._folder = tempfile.TemporaryDirectory(prefix="parley-bench-")
         self._process = subprocess.Popen(
-            _command(target, connections, Path(self._folder.name)),
+            _command(target, connections, per_address, Path(self._folder.name)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -130,7 +131,7 @@ class Generator:
 def cycle(target: Target, connections: int, seconds: float) -> Report:
     """Logs in and goes away, over and over, on so many connections at once. Raises `LoadFailed`."""
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
-        command = [*_command(target, connections, Path(folder)), "cycle", str(seconds)]
+        command = [*_command(target, connections, PER_ADDRESS, Path(folder)), "cycle", str(seconds)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         os.sched_setaffinity(process.pid, {LOAD_CORE})
         return _report(process.communicate()[0])
@@ -156,7 +157,7 @@ def program(name: str) -> Path:
     return built
 
 
-def _command(target: Target, connections: int, folder: Path) -> list[str]:
+def _command(target: Target, connections: int, per_address: int, folder: Path) -> list[str]:
     scripts, requests = folder / "scripts", folder / "requests"
     used = target.scripts[:connections]
     scripts.write_bytes(b"".join(END_PART.join([*script, b""]) + END_SCRIPT for script in used))
@@ -167,6 +168,7 @@ def _command(target: Target, connections: int, folder: Path) -> list[str]:
         str(int(target.tls)),
         str(connections),
         str(AT_ONCE),
+        str(per_address),
         str(scripts),
         str(requests),
         target.done.decode(),

@@ -1,12 +1,12 @@
 /* Load generator of the benches: one thread, epoll, OpenSSL.
  *
- *   load PORT TLS CONNECTIONS AT_ONCE SCRIPTS REQUESTS DONE [cycle SECONDS]
+ *   load PORT TLS CONNECTIONS AT_ONCE PER_ADDRESS SCRIPTS REQUESTS DONE [cycle SECONDS]
  *
- * It opens CONNECTIONS to 127.0.0.1:PORT, AT_ONCE of them at a time, and plays a script on each: what to
- * send and what to wait for, in turns. SCRIPTS has one script for each connection (0x1e ends a script, 0x1f
- * each part). REQUESTS has requests (each ended by 0x1e), one of which is picked at random each time. DONE is
- * the text that each answer has exactly once; an answer without it is never counted, so a refusal stops the
- * run instead of flattering it.
+ * It opens CONNECTIONS to 127.0.0.1:PORT, AT_ONCE of them at a time and PER_ADDRESS from one loopback address,
+ * and plays a script on each: what to send and what to wait for, in turns. SCRIPTS has one script for each
+ * connection (0x1e ends a script, 0x1f each part). REQUESTS has requests (each ended by 0x1e), one of which is
+ * picked at random each time. DONE is the text that each answer has exactly once; an answer without it is never
+ * counted, so a refusal stops the run instead of flattering it.
  *
  * When all scripts are played it prints a line of JSON, then obeys lines on stdin, and answers each so:
  *   ask ACTIVE IN_FLIGHT SECONDS   ACTIVE connections keep IN_FLIGHT requests on their way
@@ -39,7 +39,6 @@
 #define MAX_MARK 64                   /* bytes of a text that is waited for */
 #define READ_SIZE (256 * 1024)
 #define EVENTS 1024
-#define PER_ADDRESS 4000              /* connections from one loopback address, far from the range of ports */
 #define RETRY_NS 50000000ULL          /* after a refused connection */
 #define PATIENCE_NS 60000000000ULL    /* without any progress: the run failed */
 #define SECOND_NS 1000000000ULL
@@ -79,6 +78,7 @@ static char read_buffer[MAX_MARK + READ_SIZE];
 static void (*on_done)(connection *, unsigned, uint64_t);
 static unsigned want_in_flight, active;
 static int sending, cycling, storming;
+static size_t per_address; /* connections from one loopback address */
 static uint64_t completed, progress_at;
 static uint32_t *samples;             /* nanoseconds / 100 */
 static size_t sample_count, sample_room;
@@ -160,12 +160,12 @@ static void dial(connection *c) {
     struct sockaddr_in from = {.sin_family = AF_INET};
     int one = 1;
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)(index / PER_ADDRESS));
+    from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)(index / per_address));
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (c->fd < 0) fail("no more sockets: raise the limit of open files");
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-    if (index >= PER_ADDRESS) bind(c->fd, (struct sockaddr *)&from, sizeof from);
+    if (index >= per_address) bind(c->fd, (struct sockaddr *)&from, sizeof from);
     c->state = CONNECTING;
     c->began_at = now_ns();
     c->wants_write = 1;
@@ -572,8 +572,8 @@ static void read_scripts(const char *path) {
 
 int main(int argc, char **argv) {
     size_t length;
-    if (argc != 8 && argc != 10) {
-        fprintf(stderr, "load PORT TLS CONNECTIONS AT_ONCE SCRIPTS REQUESTS DONE [cycle SECONDS]\n");
+    if (argc != 9 && argc != 11) {
+        fprintf(stderr, "load PORT TLS CONNECTIONS AT_ONCE PER_ADDRESS SCRIPTS REQUESTS DONE [cycle SECONDS]\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -586,10 +586,11 @@ int main(int argc, char **argv) {
     use_tls = atoi(argv[2]);
     count = unready = atoi(argv[3]);
     at_once = atoi(argv[4]);
-    read_scripts(argv[5]);
-    char *text = whole(argv[6], &length);
+    per_address = (size_t)atoi(argv[5]);
+    read_scripts(argv[6]);
+    char *text = whole(argv[7], &length);
     requests = parts_of(text, length, &request_count);
-    done_mark = (part){argv[7], strlen(argv[7])};
+    done_mark = (part){argv[8], strlen(argv[8])};
     epoll_fd = epoll_create1(0);
     connections = calloc((size_t)count, sizeof *connections);
     for (int i = 0; i < count; i++) connections[i].fd = -1;
@@ -597,9 +598,9 @@ int main(int argc, char **argv) {
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
-    if (argc == 10) {
+    if (argc == 11) {
         cycling = 1;
-        cycle(atof(argv[9]));
+        cycle(atof(argv[10]));
         return 0;
     }
     open_all();

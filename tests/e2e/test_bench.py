@@ -1,10 +1,12 @@
 """The benches measure what they say: a small run of the load generator against a real phone book."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
-from tests.bench.book import Book, Town, changes, name, watching, whois
+from server.settings import ServerSettings
+from tests.bench.book import SHIPPED, Book, Town, changes, name, watching, whois
 from tests.bench.generator import Generator, LoadFailed, cycle, program
 
 PEOPLE = 12
@@ -47,6 +49,19 @@ def test_a_change_reaches_all_who_watch_and_everybody_comes_back_after_kill(town
         with Book(town, port=first.port):
             assert load.report().completed == PEOPLE
             assert load.fan(2).completed == 2
+
+
+def test_a_crowd_is_back_after_kill_under_the_limits_that_are_shipped(tmp_path: Path) -> None:
+    """Twice as many at once as may be there without a login, each from an address of its own."""
+    crowd = 2 * ServerSettings().max_unauthenticated
+    town = Town(tmp_path / "book", crowd)
+    first = Book(town, limits=SHIPPED)
+    target = first.target(town.resuming(range(1, crowd + 1)))
+    with first, Generator(target, crowd, per_address=1) as load:
+        load.expect_storm()
+        first.kill()
+        with Book(town, port=first.port, limits=SHIPPED):
+            assert load.report().completed == crowd
 
 
 LOGIN_SECONDS = 5.0  # hashes give way to all else on the core, such as other tests

@@ -13,7 +13,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from server.admission import Admission, Admit, Deny, Displace, Verdict, Why
+from server.admission import LONG_ENOUGH, Admission, Admit, Deny, Displace, Verdict, Waiting, Why
 from server.settings import ServerSettings
 from server.throttles import Prefix
 
@@ -54,6 +54,17 @@ def test_who_opens_the_most_without_login_makes_room_for_a_newcomer() -> None:
         assert enter(admission, prefix) == Admit()
     assert enter(admission, C) == Displace(A)
     assert admission.unproven == 5
+
+
+def test_a_crowd_of_equals_is_left_to_finish_but_not_for_ever() -> None:
+    admission = Admission(SETTINGS, 1_000)
+    for number in range(5):
+        assert enter(admission, Prefix(f"192.0.2.{number}")) == Admit()
+    newcomer, first = Prefix("192.0.2.9"), Prefix("192.0.2.0")
+    assert admission.ask(newcomer, Waiting(first, LONG_ENOUGH - 1)) == Deny(Why.UNPROVEN)
+    assert admission.ask(newcomer, Waiting(first, LONG_ENOUGH)) == Displace(first)
+    # Whoever has one already does not push others out with a second.
+    assert admission.ask(Prefix("192.0.2.1"), Waiting(first, LONG_ENOUGH)) == Deny(Why.UNPROVEN)
 
 
 def test_sessions_are_never_displaced() -> None:
