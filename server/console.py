@@ -52,6 +52,7 @@ class AdminConsole(ConsoleApp):
         self.operator = operator
         self.watching: tuple[str, ...] | None = None
         """The kinds of events that the feed shows, every kind where there are none; None while it is off."""
+        self.on_sigterm: Callable[[], None] = lambda: sys.exit(0)
         super().__init__(
             prompt=PROMPT,
             json=json,
@@ -83,7 +84,10 @@ class AdminConsole(ConsoleApp):
 
     def termination_signal_handler(self, signum: int, _: FrameType | None) -> None:
         """SIGTERM and a closed terminal are ways to end it, not failures."""
-        sys.exit(0)
+        if signum == signal.SIGTERM:
+            self.on_sigterm()
+        else:
+            sys.exit(0)
 
     def close(self) -> None:
         """No more news."""
@@ -103,8 +107,16 @@ def run_console(
     Without a terminal the commands come from a pipe, and after its end the phone book serves on.
     """
     console = AdminConsole(LocalOperator(book), json=json, plain=plain)
+
+    def end() -> None:
+        """As without a console: SIGTERM leaves people the settings' `drain_seconds`, a second one none."""
+        if book.end_asked.is_set() or book.draining or not book.server.settings.drain_seconds:
+            sys.exit(0)
+        book.drain()
+
+    console.on_sigterm = end
     try:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        signal.signal(signal.SIGTERM, lambda *_: end())
         # An attached console may end it: the prompt, which waits for a key, is left as for SIGTERM.
         book.on_end_asked = lambda: os.kill(os.getpid(), signal.SIGTERM)
         if console.interactive:

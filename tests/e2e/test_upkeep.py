@@ -20,7 +20,7 @@ from server.main import main
 from server.remote_operator import RemoteOperator
 from shell.datafolder import DataFolder
 from shell.phonebook import PhoneBook
-from tests.e2e.world import PASSWORD, PATIENCE, Server, until
+from tests.e2e.world import PASSWORD, PATIENCE, Server, Terminal, until
 from wire.certificates import fingerprint, make_identity, show_fingerprint
 from wire.errors import ErrorCode, Refused
 from wire.messages import CloseReason, Closing, ListPeople, Message, Notice, People
@@ -178,6 +178,30 @@ def test_sigterm_leaves_people_the_time_that_is_set(tmp_path: Path) -> None:
     assert "stops in 600 s" in notice.text
     assert isinstance(closing, Closing)
     assert closing.reason is CloseReason.SHUTDOWN
+
+
+def test_sigterm_at_a_console_leaves_people_their_time_too(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[server]\nannounce = false\ndrain_seconds = 600\n")
+    options = ("--settings", str(file), "--data", str(tmp_path / "server"), "--listen", "127.0.0.1:0")
+    with Terminal("server.main", *options) as console:
+        address = console.see(r"^Listening on (127\.0\.0\.1:\d+)$")[1]
+        console.see("^server> ?$")
+
+        async def talk() -> None:
+            told: asyncio.Queue[Message] = asyncio.Queue()
+            async with PhoneBook(address, DataFolder(tmp_path / "alice"), on_push=told.put_nowait) as alice:
+                await alice.signup("alice", PASSWORD, ALICE)
+                console.child.kill(signal.SIGTERM)
+                async with asyncio.timeout(PATIENCE):
+                    notice = await told.get()
+                assert isinstance(notice, Notice)
+                assert "stops in 600 s" in notice.text
+                console.enter("clients")
+                await asyncio.to_thread(console.see, "^alice ")
+
+        asyncio.run(talk())
+        assert console.ended() == 0  # nobody is left
 
 
 def test_drain_ends_when_nobody_is_left(tended: Tended, tmp_path: Path) -> None:
