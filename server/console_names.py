@@ -6,7 +6,7 @@ from cmd2 import Completions
 from cmd2.completion import CompletionItem
 
 from server.actions import ListAccounts, ListClients
-from shell.kit.command import Parser
+from shell.kit.command import Parser, pattern_argument
 from shell.kit.theme import marked
 
 if TYPE_CHECKING:
@@ -43,16 +43,9 @@ def account_argument(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", help="whose account", completer=complete_accounts)
 
 
-def pattern_argument(parser: Parser) -> None:
-    """Which names."""
-    parser.add_argument(
-        "pattern",
-        metavar="PATTERN",
-        nargs="?",
-        default="",
-        help="a beginning of names, or a pattern with * and ?",
-        completer=complete_accounts,
-    )
+def account_pattern_argument(parser: Parser) -> None:
+    """Which accounts."""
+    pattern_argument(parser, complete_accounts)
 
 
 def reason_argument(parser: Parser, told: str) -> None:

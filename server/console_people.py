@@ -24,9 +24,9 @@ from server.console_changes import ShownChange, changed, counted
 from server.console_live import live_arguments, show_live
 from server.console_names import (
     account_argument,
+    account_pattern_argument,
     complete_online,
     dry_run_argument,
-    pattern_argument,
     reason_argument,
 )
 from shell.kit.command import Command, Listing, Outcome, Parser, checked
@@ -168,12 +168,12 @@ def _prune(app: "AdminConsole", arguments: argparse.Namespace) -> ShownChange:
 
 
 def _clients_arguments(parser: Parser) -> None:
-    pattern_argument(parser)
+    account_pattern_argument(parser)
     live_arguments(parser)
 
 
 def _accounts_arguments(parser: Parser) -> None:
-    pattern_argument(parser)
+    account_pattern_argument(parser)
     parser.add_argument(
         "--idle-since",
         type=checked(past),

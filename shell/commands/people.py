@@ -10,7 +10,7 @@ from rich.text import Text
 
 from shell.commands.names import complete_names, name_argument
 from shell.errors import NotConnected
-from shell.kit.command import Command, Listing, Outcome, Parser
+from shell.kit.command import Command, Listing, Outcome, Parser, pattern_argument
 from shell.kit.tables import table
 from shell.kit.theme import marked, style_of
 from shell.kit.times import clock, moment
@@ -247,14 +247,7 @@ def _status(word: str, *, plain: bool) -> Text:
 
 
 def _list_arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "pattern",
-        metavar="PATTERN",
-        nargs="?",
-        default="",
-        help="a beginning of names, or a pattern with * and ?",
-        completer=complete_names,
-    )
+    pattern_argument(parser, complete_names)
     parser.add_argument("--status", choices=STATUSES, help="only people with this status")
 
 

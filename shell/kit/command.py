@@ -125,6 +125,18 @@ def checked(convert: Callable[[str], T]) -> Callable[[str], T]:
     return type_
 
 
+def pattern_argument(parser: "Parser", completer: Callable[..., cmd2.Completions]) -> None:
+    """Which names, of all that there are."""
+    parser.add_argument(
+        "pattern",
+        metavar="PATTERN",
+        nargs="?",
+        default="",
+        help="a beginning of names, or a pattern with * and ?",
+        completer=completer,
+    )
+
+
 class Parser(cmd2.Cmd2ArgumentParser):
     """Says what is wrong in one line instead of a page of usage."""
 
