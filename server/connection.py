@@ -156,13 +156,9 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """A client that does not read is cut, not buffered; should it read on, it finds out why."""
-        if self._transport is not None and not self._closing:
+        if not self._closing:
             self._service.note(self.client, "too-slow")
-            self._closing = True
-            self._transport.write(
-                encode_push(Closing(CloseReason.TOO_SLOW, "You did not read what was sent."))
-            )
-            self._end()
+            self.close(CloseReason.TOO_SLOW, "You did not read what was sent.")
 
     # --- inside -----------------------------------------------------------------------------------------
 

@@ -110,9 +110,8 @@ def run_console(
 
     def end() -> None:
         """As without a console: SIGTERM leaves people the settings' `drain_seconds`, a second one none."""
-        if book.end_asked.is_set() or book.draining or not book.server.settings.drain_seconds:
+        if book.end_asked.is_set() or not book.drain():
             sys.exit(0)
-        book.drain()
 
     console.on_sigterm = end
     try:

@@ -73,16 +73,16 @@ class EmbeddedPhoneBook:
         """Reads settings and certificate anew, soon; what comes of it is logged. For a signal handler."""
         asyncio.run_coroutine_threadsafe(self._reload(), self._loop)
 
-    @property
-    def draining(self) -> bool:
-        """Whether it is about to stop."""
-        return self.server.entrance.draining
+    def drain(self) -> bool:
+        """Lets nobody in and stops after the settings' `drain_seconds`. For a signal handler.
 
-    def drain(self) -> None:
-        """Lets nobody in and stops after the settings' `drain_seconds`. For a signal handler."""
-        self._loop.call_soon_threadsafe(
-            lambda: self.server.upkeep.drain(self.server.settings.drain_seconds, "")
-        )
+        False where nobody is left any time: no seconds are set, or they run already.
+        """
+        seconds = self.server.settings.drain_seconds
+        if self.server.entrance.draining or not seconds:
+            return False
+        self._loop.call_soon_threadsafe(lambda: self.server.upkeep.drain(seconds, ""))
+        return True
 
     def stop(self, text: str = "") -> None:
         """Tells everybody and ends; a second call does nothing."""

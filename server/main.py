@@ -82,10 +82,8 @@ def _serve(book: "EmbeddedPhoneBook") -> int:
     """
 
     def end(*_: object) -> None:
-        if book.draining or not book.server.settings.drain_seconds:
+        if not book.drain():
             book.end_asked.set()
-        else:
-            book.drain()
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, lambda *_: book.end_asked.set())
