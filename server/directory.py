@@ -267,9 +267,10 @@ class Directory:
         keys = {account.key for account in people}
         if len(session.watching | keys) > MAX_WATCHED:
             raise Refused(ErrorCode.TOO_MANY, f"A session may watch {MAX_WATCHED} people at most.")
-        for key in keys:
-            session.watching.add(key)
-            self._watchers.setdefault(key, set()).add(session.id)
+        if session.id in self._sessions:  # it may have ended while the accounts were looked up
+            for key in keys:
+                session.watching.add(key)
+                self._watchers.setdefault(key, set()).add(session.id)
         return [self.person(session.account.key, account) for account in people]
 
     def unwatch(self, session: Session, keys: Iterable[NameKey]) -> None:

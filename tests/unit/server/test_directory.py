@@ -237,3 +237,14 @@ def test_a_page_of_those_who_are_there_has_exactly_those_who_match(
         if visibility is Visibility.ONLINE and name not in gone and name > after and fnmatchcase(name, wild)
     )
     assert [session.account.name for session in book.sessions()] == sorted({*there, "zoe"} - gone)
+
+
+def test_whoever_left_before_the_answer_watches_nobody() -> None:
+    book = directory()
+    alice, bob = account("alice"), account("bob")
+    gone = enter(book, alice)
+    book.close(gone.id, 11.0, "")
+    book.watch(gone, [bob])
+    there = enter(book, bob)
+    assert [type(effect) for effect in book.kick(bob.key, "", 12.0)][:1] == [Close]
+    assert book.session(there.id) is None
