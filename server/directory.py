@@ -243,7 +243,7 @@ class Directory:
         """The account was written with others to whom it looks offline."""
 
         def change() -> None:
-            session.becomes(account)
+            self._becomes(session, account)
 
         return [*self._changing(account.key, change), Happened(now, "blocks", account.name)]
 
@@ -252,7 +252,7 @@ class Directory:
         before = session.account.visibility
 
         def change() -> None:
-            session.becomes(account)
+            self._becomes(session, account)
             if account.visibility is not before:
                 session.status_since = now
 
@@ -337,6 +337,13 @@ class Directory:
             return Status.ONLINE
         itself = asker == account.key and account.visibility is _CONTACTS
         return Status.ONLINE if itself else Status.OFFLINE
+
+    def _becomes(self, session: Session, account: Account) -> None:
+        """Others see somebody from now on; whoever no longer does is not told where they go either."""
+        session.becomes(account)
+        session.fresh = {
+            key: until for key, until in session.fresh.items() if self._seen(session, key) is not _OFFLINE
+        }
 
     def _knows(self, asker: Session, key: NameKey) -> bool:
         """Whether the asker is told where somebody can be reached."""

@@ -248,3 +248,16 @@ def test_whoever_left_before_the_answer_watches_nobody() -> None:
     there = enter(book, bob)
     assert [type(effect) for effect in book.kick(bob.key, "", 12.0)][:1] == [Close]
     assert book.session(there.id) is None
+
+
+def test_nobody_who_sees_somebody_offline_is_told_where_they_went() -> None:
+    for change in (Visibility.HIDDEN, None):
+        book = directory()
+        alice, bob = enter(book, account("alice")), enter(book, account("bob"))
+        book.introduce(alice, bob.account, bytes(16), 10.0)
+        if change is None:
+            blocking = msgspec.structs.replace(bob.account, blocked={alice.account.key: 10.0})
+            book.set_blocked(bob, blocking, 10.0)
+        else:
+            book.set_visibility(bob, account("bob", change), 10.0)
+        assert pushes(book.set_endpoints(bob, HERE, 11.0), alice.id) == []
