@@ -14,7 +14,17 @@ from itertools import count
 from msgspec import Raw
 
 from server.accounts import Account
-from server.effects import Close, Effect, HandOverKnocks, Happened, KeepActive, KeepLastSeen, Push, SessionId
+from server.effects import (
+    Close,
+    Effect,
+    Ended,
+    HandOverKnocks,
+    Happened,
+    KeepActive,
+    KeepLastSeen,
+    Push,
+    SessionId,
+)
 from server.session import PUBLIC, Session
 from wire.errors import ErrorCode, Refused
 from wire.limits import MAX_WATCHED, TICKET_LIFE
@@ -199,7 +209,7 @@ class Directory:
             effects.append(KeepLastSeen(session.account.id, now))
         else:
             effects.append(KeepActive(session.account.id, now))
-        return [*effects, Happened(now, "logout", session.account.name, why)]
+        return [*effects, Ended(session.id), Happened(now, "logout", session.account.name, why)]
 
     def kick(
         self, key: NameKey, reason: str, now: float, why: CloseReason = CloseReason.KICKED

@@ -31,6 +31,13 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """A session is over, whatever becomes of its connection."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True)
 class KeepLastSeen:
     """Write when an account was last visible to everybody."""
 
@@ -71,4 +78,4 @@ class KeepActive:
     """Seconds since the epoch."""
 
 
-Effect = Push | Close | KeepLastSeen | KeepActive | HandOverKnocks | Happened
+Effect = Push | Close | Ended | KeepLastSeen | KeepActive | HandOverKnocks | Happened

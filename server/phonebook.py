@@ -26,6 +26,7 @@ from server.directory import Directory
 from server.effects import (
     Close,
     Effect,
+    Ended,
     HandOverKnocks,
     Happened,
     KeepActive,
@@ -272,6 +273,8 @@ class PhoneBookServer:
                     connection = self._bound.pop(session, None)
                     if connection is not None:
                         connection.close(reason, text)
+                case Ended(session):
+                    self._bound.pop(session, None)
                 case KeepLastSeen(account_id, when):
                     self._task(self._keep_seen(account_id, {"last_seen": when, "active": when}))
                 case KeepActive(account_id, when):
@@ -352,7 +355,7 @@ class PhoneBookServer:
         session = connection.client.session_id
         if session is not None:
             connection.client.session_id = None
-            self._bound.pop(session, None)
+            self._bound.pop(session, None)  # the session may have ended before it was bound
             self.perform(self.directory.close(session, time(), "disconnected"))
 
     async def _keep_seen(self, account_id: AccountId, times: dict[str, Any]) -> None:

@@ -228,3 +228,20 @@ def test_whom_the_operator_sends_away_has_no_way_through_the_relay(tmp_path: Pat
             assert relay.pairs == 0
 
         logged_in(tmp_path, book, talk)
+
+
+def test_a_session_that_ended_holds_its_connection_no_more(tmp_path: Path) -> None:
+    with EmbeddedPhoneBook(settings(tmp_path)) as book:
+
+        async def work() -> None:
+            address = "{}:{}".format(*book.address)
+            async with PhoneBook(address, DataFolder(tmp_path / "alice")) as client:
+                await client.signup("alice", PASSWORD, make_identity("alice"))
+                begun = book.server.directory.session_of(name_key("alice"))
+                assert begun is not None
+                assert book.server.connection_of(begun.id) is not None
+                await client.logout()
+                assert book.server.directory.session_of(name_key("alice")) is None
+                assert book.server.connection_of(begun.id) is None
+
+        asyncio.run(work())
