@@ -26,6 +26,7 @@ from rich.table import Table
 from shell.kit import terminal, theme
 from shell.kit.command import Command, Outcome, Parser, install, verbatim_names
 from shell.kit.errors import CommandError, ExitCode
+from shell.kit.keys import give_keys
 from shell.kit.live import LiveLines
 from shell.kit.plain import PlainLines
 from shell.kit.recorder import TRANSCRIPT, Recorder
@@ -111,6 +112,7 @@ class ConsoleApp(cmd2.Cmd):
         self.default_error = "{} is no command here"
         if plain:
             rich_utils.ALLOW_STYLE = rich_utils.AllowStyle.NEVER
+        give_keys(self.main_session)
         self._theme = Theme.AUTO
         theme.apply(self._theme)
         words = [variant.value for variant in Theme]
@@ -372,6 +374,8 @@ class ConsoleApp(cmd2.Cmd):
     def _read_raw_input(self, prompt: Any, session: Any, **options: Any) -> str:
         """cmd2 reads every line here; in plain mode without moving a cursor."""
         if not (isinstance(self.lines, PlainLines) and self.interactive):
+            if session is not self.main_session:
+                give_keys(session)
             return super()._read_raw_input(prompt, session, **options)
         own = session is self.main_session
         words = fragment_list_to_text(to_formatted_text(prompt))

@@ -207,3 +207,11 @@ def test_the_shell_fits_the_window(server: Server, tmp_path: Path, columns: int)
         assert max(map(len, alice.text.splitlines())) <= columns
         alice.enter("help")
         alice.see("Consent and keys")
+
+
+def test_pasted_colours_are_no_mouse(alice: Terminal) -> None:
+    alice.type("passw\x1b[31m\x1b[<1md\x1b[0m\r")  # as a terminal pastes that does not say that it does
+    alice.see("Old password:")
+    alice.type("any\x1b[31mthing\x03")
+    alice.see("Cancelled")
+    assert "exception" not in alice.text.casefold()

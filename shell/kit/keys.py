@@ -1,0 +1,21 @@
+"""Keys that every line of a console has, beside those of prompt-toolkit."""
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
+from prompt_toolkit.keys import Keys
+
+
+def _without_mouse() -> KeyBindings:
+    """No console asks for a mouse, but a pasted colour (`ESC [ 31 m`) looks like a report of one."""
+    made = KeyBindings()
+
+    @made.add(Keys.Vt100MouseEvent)
+    def ignore(event: KeyPressEvent) -> None:
+        pass
+
+    return made
+
+
+def give_keys(session: PromptSession[str]) -> None:
+    """Gives a session these keys beside its own."""
+    session.key_bindings = merge_key_bindings([session.key_bindings or KeyBindings(), _without_mouse()])
