@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from server import console_audit, console_entry, console_people, console_server, console_upkeep
+from server.console_changes import counted
 from server.console_server import event_line
 from server.effects import Happened
 from server.operator import LocalOperator, Operator
@@ -80,7 +81,8 @@ class AdminConsole(ConsoleApp):
         if not self.operator.running:
             return " the phone book has stopped "
         overview = self.operator.overview
-        return f" phone book {overview.address} | {overview.connections} connections "
+        there = counted(overview.connections, "connection", "connections")
+        return f" phone book {overview.address} | {there} "
 
     def termination_signal_handler(self, signum: int, _: FrameType | None) -> None:
         """SIGTERM and a closed terminal are ways to end it, not failures."""

@@ -166,6 +166,9 @@ def test_the_server_has_its_console_in_its_own_terminal(tmp_path: Path) -> None:
     with Terminal("server.main", *options) as console:
         address = console.see(r"^Listening on (127\.0\.0\.1:\d+)$")[1]
         console.see("^server> ?$")
+        with shell(address, tmp_path / "b") as bob:
+            sign_up(bob, "bob")
+            console.see(r"\| 1 connection$")
         console.enter("watch")
         console.see("as it happens")
         signed = parley("--server", address, "--data", str(tmp_path / "a"), "-c", "signup alice")
