@@ -293,9 +293,11 @@ class Changes:
         return Plan(hit, inverse, (PutRemoved(tuple(accounts)),), carry_out=carry_out)
 
     async def _restoration(self, entry: int, now: float) -> Plan:
-        accounts = await self._server.ledger.removed(entry, now)
-        if not accounts:
+        removed = await self._server.ledger.removed(entry, now)
+        if not removed:
             raise Refused(ErrorCode.UNAVAILABLE, f"What entry {entry} removed is no longer kept.")
+        # Those are back already that an earlier undo, of which a part failed, brought back.
+        accounts = [account for account in removed if await self._server.accounts.get(account.id) is None]
 
         async def carry_out() -> None:
             taken: list[str] = []

@@ -14,7 +14,7 @@ import msgspec
 
 from server.access import Ban, Registration, Target
 from server.accounts import Account, AccountId
-from server.actions import InviteInfo, Verdict
+from server.actions import Failed, InviteInfo, Verdict
 from server.errors import DataFolderError
 from server.journal import FIRST, Entry, Link, link, read, verify
 from wire.errors import ErrorCode, Refused
@@ -144,9 +144,17 @@ class SqliteLedger:
         return read(found[0]) if found else None
 
     async def undone_by(self, number: int) -> int | None:
-        """The latest entry that took another back."""
-        found = await self._run(lambda: self._links("WHERE undoes = ? ORDER BY number DESC LIMIT 1", number))
-        return found[0].number if found else None
+        """The latest entry that took another back; one that could not be carried out took nothing back."""
+
+        def work() -> int | None:
+            for tried in self._links("WHERE undoes = ? ORDER BY number DESC", number):
+                # One change at a time: what became of it is the next entry.
+                after = self._links("WHERE number = ?", tried.number + 1)
+                if not after or not _says_failed(read(after[0]), tried.number):
+                    return tried.number
+            return None
+
+        return await self._run(work)
 
     async def verify(self, noted: bytes | None) -> Verdict:
         """Goes through the whole chain."""
@@ -276,6 +284,10 @@ class SqliteLedger:
             ) from None
         except (msgspec.DecodeError, ValueError) as error:
             raise Refused(ErrorCode.STORAGE_FAILED, f"The journal is damaged: {error}.") from None
+
+
+def _says_failed(entry: Entry, number: int) -> bool:
+    return isinstance(entry.action, Failed) and entry.action.entry == number
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -103,6 +103,10 @@ def house(tmp_path: Path) -> Iterator[House]:
     made.book.stop()
 
 
+def login(name: str) -> Callable[[PhoneBook], Awaitable[Session]]:
+    return lambda client: client.login(name, PASSWORD, make_identity(name))
+
+
 def signup(name: str, invite: str = "") -> Callable[[PhoneBook], Awaitable[Session]]:
     return lambda client: client.signup(name, PASSWORD, make_identity(name), invite=invite)
 
@@ -326,6 +330,24 @@ def test_a_name_that_was_taken_in_between_is_not_brought_back_and_the_journal_sa
     assert isinstance(failed.action, Failed)
     assert "taken" in failed.action.reason
     assert not house.operator.ask(VerifyJournal()).fault
+
+
+def test_an_undo_that_failed_can_be_done_again_and_brings_back_who_is_missing(house: House) -> None:
+    house.done(signup("alice"))
+    house.done(signup("bob"))
+    number = house.operator.ask(Prune(time.time() + SOON)).number or 0
+    house.done(lambda client: client.signup("ALICE", "another password", ALICE))
+    with pytest.raises(Refused, match="names are taken: alice"):
+        house.operator.ask(Undo(number))
+    assert house.operator.ask(ListEntries(9)).entries[0].undone_by is None
+    house.operator.ask(Delete("alice"))
+    again = house.operator.ask(Undo(number))
+    assert again.hit == ("alice",)
+    for name in ("alice", "bob"):
+        house.done(login(name))
+    assert house.operator.ask(ListEntries(9)).entries[0].undone_by == again.number
+    with pytest.raises(Refused, match="taken back by entry 5 already"):
+        house.operator.ask(Undo(number))
 
 
 def test_backups_exports_and_new_settings_are_in_the_journal_and_so_is_what_failed(
