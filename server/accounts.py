@@ -5,15 +5,16 @@ database can take its place.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NewType, Protocol, TypeVar
 
 import msgspec
 
 from server.database import open_database
-from server.errors import DataFolderError, NameInUse
+from server.errors import DataFolderError, NameInUse, Overtaken
 from server.lane import Lane, Work
 from wire.errors import ErrorCode, Refused
 from wire.messages import Visibility
@@ -22,6 +23,7 @@ from wire.names import NameKey, skeleton
 T = TypeVar("T")
 AccountId = NewType("AccountId", int)
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 SCAN = 10_000  # keys that one turn compares with a pattern; 2 ms
 
 STEPS = (
@@ -115,8 +117,19 @@ class AccountStore(Protocol):
         """Accounts by key; `pattern` is a beginning, or has `*` and `?`."""
         ...
 
-    async def update(self, account_id: AccountId, *, new_epoch: bool = False, **changes: Any) -> Account:
-        """Keeps changed fields and, where asked, counts a new epoch; the account as it is then."""
+    async def update(
+        self,
+        account_id: AccountId,
+        *,
+        new_epoch: bool = False,
+        provided: Mapping[str, Any] = NOTHING,
+        **changes: Any,
+    ) -> Account:
+        """Keeps changed fields and, where asked, counts a new epoch; the account as it is then.
+
+        Raises `Overtaken` where the fields in `provided` are no longer so: what a change was decided on, such
+        as the password that was verified, may have been changed by another that came first.
+        """
         ...
 
     async def count(self) -> int:
@@ -217,17 +230,30 @@ class SqliteAccounts:
                 return found
             low, inclusive = looked_at, False
 
-    async def update(self, account_id: AccountId, *, new_epoch: bool = False, **changes: Any) -> Account:
+    async def update(
+        self,
+        account_id: AccountId,
+        *,
+        new_epoch: bool = False,
+        provided: Mapping[str, Any] = NOTHING,
+        **changes: Any,
+    ) -> Account:
         """See `AccountStore`."""
         assignments = [f"{column} = ?" for column in changes] + ["epoch = epoch + 1"] * new_epoch
-        statement = f"UPDATE accounts SET {', '.join(assignments)} WHERE id = ? RETURNING {_COLUMNS}"
-        values = [_column(value) for value in changes.values()]
+        conditions = ["id = ?", *(f"{column} = ?" for column in provided)]
+        statement = (
+            f"UPDATE accounts SET {', '.join(assignments)} WHERE {' AND '.join(conditions)}"
+            f" RETURNING {_COLUMNS}"
+        )
+        values = [*map(_column, changes.values()), account_id, *map(_column, provided.values())]
 
         def write(connection: sqlite3.Connection) -> tuple[Any, ...]:
-            rows: list[tuple[Any, ...]] = connection.execute(statement, (*values, account_id)).fetchall()
-            if not rows:
-                raise Refused(ErrorCode.UNKNOWN_NAME, "That account was deleted.")
-            return rows[0]
+            rows: list[tuple[Any, ...]] = connection.execute(statement, values).fetchall()
+            if rows:
+                return rows[0]
+            if _one(connection, _BY_ID, account_id) is not None:
+                raise Overtaken("The account was changed meanwhile.")
+            raise Refused(ErrorCode.UNKNOWN_NAME, "That account was deleted.")
 
         return _account(await self._run(self._changes, write))
 

@@ -233,11 +233,17 @@ class Directory:
 
     # --- what a session asks ----------------------------------------------------------------------------
 
-    def account_changed(self, account: Account) -> None:
-        """An account was written with other fields that nobody sees, such as its password."""
-        session = self._by_key.get(account.key)
-        if session is not None:
+    def password_changed(self, session: Session, account: Account, now: float) -> list[Effect]:
+        """A session changed its account's password; another that was taken up beside it ends."""
+        if session.id in self._sessions:
             session.becomes(account)
+        return self.end_older(account, now, CloseReason.PASSWORD_CHANGED, "")
+
+    def end_older(self, account: Account, now: float, why: CloseReason, text: str) -> list[Effect]:
+        """Ends a session that began before the account's epoch did: its resume token no longer holds."""
+        session = self._by_key.get(account.key)
+        older = session is not None and session.account.epoch < account.epoch
+        return self.kick(account.key, text, now, why) if older else []
 
     def blocking(self, account: Account, keys: Iterable[NameKey], now: float) -> dict[NameKey, float]:
         """Whom an account blocks. To each it looks as if it left for good, now or when they saw it last."""

@@ -17,7 +17,7 @@ from server.client import Client
 from server.credentials import checked_fingerprint, checked_name
 from server.directory import Directory
 from server.effects import Effect, Happened
-from server.errors import NameInUse
+from server.errors import NameInUse, Overtaken
 from server.passwords import Passwords
 from server.throttles import LoginAttempt, Throttles
 from server.tokens import TokenMint
@@ -151,10 +151,13 @@ class Entrance:
         changes: dict[str, Any] = {"fingerprint": key_fingerprint}
         if self._passwords.outdated(account.password_hash):
             changes["password_hash"] = await self._passwords.hash(request.password)
-        latest = await self._accounts.get(account.id)
-        if latest is None or latest.password_hash != account.password_hash:
-            raise Refused(ErrorCode.WRONG_CREDENTIALS, "The password was changed at this moment.")
-        return await self._begin(client, account, request.endpoints, **changes)
+        verified = {"password_hash": account.password_hash}
+        try:
+            return await self._begin(client, account, request.endpoints, provided=verified, **changes)
+        except Overtaken:
+            raise Refused(
+                ErrorCode.WRONG_CREDENTIALS, "The password was changed at this moment; try again."
+            ) from None
 
     async def _reset(self, client: Client, request: messages.Reset) -> Message:
         self._access.check(client.address, time())

@@ -7,6 +7,7 @@ ServerError
 ├── PortTaken          the address to listen on
 ├── NotAttached        the running phone book cannot be operated from here
 ├── NameInUse          an account of that name, or of one that looks like it, exists
+├── Overtaken          an account is no longer as it was when a change of it was decided
 ├── BackupFailed       a backup, or the way back
 └── TransferFailed     an export or import of accounts
 """
@@ -38,6 +39,10 @@ class NotAttached(ServerError):
 
 class NameInUse(ServerError):
     """An account of that name, or of one that looks like it, exists."""
+
+
+class Overtaken(ServerError):
+    """An account is no longer as it was when a change of it was decided; nothing was changed."""
 
 
 class BackupFailed(ServerError):

@@ -6,6 +6,7 @@ before it looks at the next request.
 """
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Coroutine
 from time import monotonic, time
@@ -18,6 +19,7 @@ from server.client import Client
 from server.directory import Directory
 from server.effects import Effect, Happened
 from server.entrance import Entrance
+from server.errors import Overtaken
 from server.knocks import Knocks
 from server.passwords import Passwords
 from server.session import Session
@@ -27,7 +29,7 @@ from server.tokens import TokenMint
 from wire import messages
 from wire.errors import ErrorCode, Refused
 from wire.limits import PAGE
-from wire.messages import Message, Status, Visibility
+from wire.messages import CloseReason, Message, Status, Visibility
 from wire.names import name_key
 from wire.tickets import TICKET_ID_BYTES
 
@@ -196,15 +198,33 @@ class Service:
             self._perform([Happened(time(), "passwd-failed", account.name, address=client.address)])
             raise Refused(ErrorCode.WRONG_CREDENTIALS, "The old password is not right.")
         password_hash = await self._passwords.hash(request.new)
-        account = await self._accounts.update(account.id, new_epoch=True, password_hash=password_hash)
-        self._directory.account_changed(account)
-        self._perform([Happened(time(), "passwd", account.name, address=client.address)])
+        # Every login, logout, kick and reset counts an epoch: this session is still the account's, then.
+        verified = {"password_hash": account.password_hash, "epoch": session.account.epoch}
+        overtaken = Refused(
+            ErrorCode.WRONG_CREDENTIALS,
+            "Your session ended or your password changed meanwhile; here it was not changed. Log in again.",
+        )
+        if self._directory.session(session.id) is None:
+            raise overtaken
+        try:
+            account = await self._accounts.update(
+                account.id, new_epoch=True, provided=verified, password_hash=password_hash
+            )
+        except Overtaken:
+            raise overtaken from None
+        changed = self._directory.password_changed(session, account, time())
+        self._perform([*changed, Happened(time(), "passwd", account.name, address=client.address)])
         return messages.NewToken(self._mint.make(account.id, account.epoch, time()))
 
     async def _logout(self, client: Client, session: Session) -> Message:
         client.session_id = None
         self._perform(self._directory.close(session.id, time(), "logged out"))
-        await self._accounts.update(session.account.id, new_epoch=True)
+        with contextlib.suppress(Overtaken):  # somebody logged in meanwhile: the token no longer holds anyway
+            account = await self._accounts.update(
+                session.account.id, new_epoch=True, provided={"epoch": session.account.epoch}
+            )
+            said = f"{account.name} logged out on another connection."
+            self._perform(self._directory.end_older(account, time(), CloseReason.REPLACED, said))
         return messages.Done()
 
     # --- for the operator -------------------------------------------------------------------------------

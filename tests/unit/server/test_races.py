@@ -1,0 +1,154 @@
+"""Two changes of one account at the same moment: what is confirmed holds, and nothing that it ended lives on.
+
+A real phone book; only one of its threads is held for a while, so that the order is the one that is meant.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.actions import ResetPassword
+from server.embedded import EmbeddedPhoneBook
+from server.lane import Lane
+from server.operator import LocalOperator
+from shell.datafolder import DataFolder
+from shell.errors import NotConnected
+from shell.phonebook import PhoneBook
+from tests.unit.server.test_phonebook import PASSWORD, settings
+from wire.certificates import make_identity
+from wire.errors import ErrorCode, Refused
+from wire.messages import Message
+from wire.names import name_key
+
+ALICE = make_identity("alice")
+FIRST, SECOND = "the first new password", "the second new password"
+PATIENCE = 10.0  # seconds
+
+
+class House:
+    """A phone book whose threads can be held, and clients of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.book = EmbeddedPhoneBook(settings(folder))
+        self.server = self.book.server
+        self.operator = LocalOperator(self.book)
+        self.pushed: list[Message] = []
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[PhoneBook]:
+        address = "{}:{}".format(*self.book.address)
+        async with PhoneBook(
+            address, DataFolder(self.folder / "client"), on_push=self.pushed.append
+        ) as client:
+            yield client
+            client.session = None  # it is not taken up again
+
+    async def right(self, password: str) -> bool:
+        """Whether it is alice's password."""
+        async with self.client() as client:
+            try:
+                await client.login("alice", password, ALICE)
+            except Refused as refused:
+                assert refused.code == ErrorCode.WRONG_CREDENTIALS
+                return False
+            return True
+
+    @contextlib.contextmanager
+    def held(self, lane: Lane) -> Iterator[None]:
+        """What is asked of a lane of the accounts meanwhile is done in one turn afterwards, in that order."""
+        opened = threading.Event()
+
+        async def hold() -> asyncio.Task[bool]:
+            task = asyncio.create_task(lane.run(lambda connection: opened.wait(PATIENCE)))
+            await asyncio.sleep(0)
+            return task
+
+        self.book.call(hold())
+        try:
+            yield
+        finally:
+            opened.set()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Waits for the phone book's threads to come so far."""
+    async with asyncio.timeout(PATIENCE):
+        while not true():  # noqa: ASYNC110 - another thread's
+            await asyncio.sleep(0.001)
+
+
+async def outcome(work: Coroutine[Any, Any, object]) -> ErrorCode | None:
+    """How it was refused, if it was; a connection that was ended says no more."""
+    try:
+        await work
+    except Refused as refused:
+        return ErrorCode(refused.code)
+    return None
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path)
+    yield made
+    made.book.stop()
+
+
+def test_a_reset_that_was_confirmed_is_not_undone_by_a_change_under_way(house: House) -> None:
+    async def work() -> None:
+        async with house.client() as thief, house.client() as owner:
+            await thief.signup("alice", PASSWORD, ALICE)
+            (token,) = house.operator.ask(ResetPassword("alice", time.time() + PATIENCE)).codes
+            opened, passwords = threading.Event(), house.server.passwords
+            passwords._pool.submit(opened.wait, PATIENCE)
+            changing = asyncio.create_task(outcome(thief.passwd(PASSWORD, FIRST)))
+            await until(lambda: passwords.waiting == 1)  # the old password is being verified
+            resetting = asyncio.create_task(owner.login("alice", SECOND, ALICE, reset=token))
+            await until(lambda: passwords.waiting == 2)  # its hash comes before the other's
+            opened.set()
+            await resetting
+            await until(lambda: thief.session is None)
+            with contextlib.suppress(NotConnected):  # its session was taken over
+                await changing
+            await until(lambda: passwords.waiting == 0)
+        assert await house.right(SECOND)
+        assert not await house.right(FIRST)
+
+    asyncio.run(work())
+
+
+def test_of_a_new_password_and_a_login_with_the_old_one_the_first_holds(house: House) -> None:
+    changes = house.server.accounts._changes
+
+    async def work() -> None:
+        async with house.client() as changer, house.client() as comer:
+            await changer.signup("alice", PASSWORD, ALICE)
+            with house.held(changes):
+                changing = asyncio.create_task(outcome(changer.passwd(PASSWORD, FIRST)))
+                await until(lambda: changes.waiting == 1)
+                coming = asyncio.create_task(outcome(comer.login("alice", PASSWORD, ALICE)))
+                await until(lambda: changes.waiting == 2)
+            assert await changing is None
+            assert await coming == ErrorCode.WRONG_CREDENTIALS
+        assert await house.right(FIRST)
+        async with house.client() as changer, house.client() as comer:
+            await changer.login("alice", FIRST, ALICE)
+            with house.held(changes):
+                coming = asyncio.create_task(outcome(comer.login("alice", FIRST, ALICE)))
+                await until(lambda: changes.waiting == 1)
+                changing = asyncio.create_task(outcome(changer.passwd(FIRST, SECOND)))
+                await until(lambda: changes.waiting == 2)
+            assert await coming is None
+            with contextlib.suppress(NotConnected):  # its session was taken over
+                await changing
+            assert house.server.directory.session_of(name_key("alice")) is not None
+        assert await house.right(FIRST)
+        assert not await house.right(SECOND)
+
+    asyncio.run(work())
