@@ -46,7 +46,9 @@ from wire.frames import (
     End,
     Frame,
     LineClose,
+    Stop,
     StopReason,
+    Taken,
     TransferFrame,
     TransferKind,
 )
@@ -55,6 +57,7 @@ from wire.names import NameKey, name_key
 log = logging.getLogger(__name__)
 
 PIPE_PATIENCE = 60.0  # seconds without a line after which a pipe is over
+LAST_WORD_PATIENCE = 3.0  # seconds for the other side to hear that all of a pipe came
 MAX_TURNS = 1_000  # words about transfers that may wait for the disk; beyond, further ones are dropped
 
 Action = Callable[[], list[TransferEffect]]
@@ -96,6 +99,8 @@ class Pipe:
     sink: PipeSink
     incoming: int | None = None
     """The number of what comes in, once the other side has joined."""
+    heard: bool = False
+    """Whether the other side knows that all of it came."""
 
 
 class Files:
@@ -180,13 +185,28 @@ class Files:
         return False
 
     async def pipe_over(self, pipe: Pipe) -> tuple[Transfer, ...]:
-        """Waits until both directions are over, or one of them failed."""
+        """Waits until both directions are over and both sides know it, or one of them failed."""
         numbers = [number for number in (pipe.outgoing, pipe.incoming) if number is not None]
         while True:
             ends = tuple(self.core.numbered(number) for number in numbers)
-            if all(end.over for end in ends) or any(end.phase is Phase.STOPPED for end in ends):
+            if any(end.phase is Phase.STOPPED for end in ends):
+                return ends
+            if all(end.over for end in ends):
+                if pipe.incoming is not None:
+                    await self._be_heard(pipe, self.core.numbered(pipe.incoming).id)
                 return ends
             await self._next_turn()
+
+    async def _be_heard(self, pipe: Pipe, incoming: TransferId) -> None:
+        """Whoever leaves cannot repeat a lost word: the question behind it is answered once it was heard."""
+        channel = self._lines.channel_to(pipe.peer)
+        if channel is None:
+            return
+        self._say(channel, Credit(incoming, 0))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORD_PATIENCE):
+                while not pipe.heard and self._lines.channel_to(pipe.peer) is channel:
+                    await self._next_turn()
 
     async def close_pipe(self, pipe: Pipe) -> None:
         """Ends both directions, if they are not over. Raises `MailboxFailed`."""
@@ -232,13 +252,18 @@ class Files:
         for pipe in self._pipes.values():
             if channel.peer is not None and name_key(channel.peer) == pipe.peer:
                 self._tasks.spawn(self._wait_for_line(pipe), "pipe")
+        self._turn_over()
 
     def received(self, channel: Channel, frame: TransferFrame) -> list[Effect]:
         """A word about a transfer; of the line's own core nothing follows."""
         name = channel.peer or ""
         peer = name_key(name)
-        if self._lines.channel_to(peer) is not channel:
+        # What was said last before a line ended is true all the same; all else is about that line.
+        if self._lines.channel_to(peer) is not channel and not isinstance(frame, Taken | Stop):
             return []
+        pipe = self._pipes.get(peer)
+        if isinstance(frame, Taken) and pipe is not None and pipe.incoming is not None:
+            pipe.heard = pipe.heard or self.core.numbered(pipe.incoming).id == frame.id
         if isinstance(frame, Credit) and self._carrier.credited(channel, frame):
             return []
         contact = self._lines.core.contact(name)
@@ -299,6 +324,9 @@ class Files:
                 await self._mailbox.read(lambda connection: ledger.keep_transfers(connection, kept))
             for effect in effects:
                 await self._act(effect)
+        self._turn_over()
+
+    def _turn_over(self) -> None:
         for watcher in self._watchers:
             if not watcher.done():
                 watcher.set_result(None)

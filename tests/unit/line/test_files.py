@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from shell.events import FileArrived, FileOffered, FileStopped, FileTaken
+from shell.line.candidates import Address
 from shell.line.files import Pipe
 from shell.line.sink import unpack
 from shell.line.transfer import Phase, Transfer
 from tests.unit.line.lines import MAX_FILE, PATIENCE, Person, Town
-from wire.frames import LineClose, Offer, StopReason
+from wire.frames import LineClose, Offer, StopReason, Taken
 from wire.limits import TRANSFER_WINDOW
 from wire.names import name_key
 
@@ -271,6 +272,61 @@ def test_a_pipe_whose_other_end_is_gone_is_over(tmp_path: Path, monkeypatch: pyt
             assert await pipe.sink.read() == b""
             ends = await alice.line.files.pipe_over(pipe)
         assert Phase.STOPPED in [end.phase for end in ends]
+        await town.leave(alice)
+
+    asyncio.run(talk())
+
+
+async def joined(alice: Person, bob: Person) -> tuple[Pipe, Pipe]:
+    ours, theirs = await alice.line.files.open_pipe("bob"), await bob.line.files.open_pipe("alice")
+    assert await alice.line.files.joined(ours, PATIENCE)
+    assert await bob.line.files.joined(theirs, PATIENCE)
+    return ours, theirs
+
+
+def test_the_last_word_before_a_goodbye_counts(tmp_path: Path) -> None:
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        pipe, other_end = await joined(alice, bob)
+        await pipe.source.feed(b"all")
+        assert await other_end.sink.read() == b"all"
+        channel = alice.line.channel_to(name_key("bob"))
+        assert channel is not None
+        # Both come in one datagram, as from a program that says it and is gone.
+        alice.line.told(channel, Taken(alice.line.files.core.numbered(pipe.outgoing).id))
+        alice.line.network.drop(channel, LineClose.DONE, "The other side hung up.")
+        async with asyncio.timeout(PATIENCE):
+            assert (await alice.line.files.over(pipe.outgoing)).phase is Phase.DONE
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_whoever_leaves_a_pipe_is_heard_before(tmp_path: Path) -> None:
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        ours, theirs = await joined(alice, bob)
+        await theirs.source.end()
+        assert (await bob.line.files.over(theirs.outgoing)).phase is Phase.DONE
+        socket, lost = bob.line.network.endpoint.socket, 0
+        carry = socket.send
+
+        def lose(datagram: bytes, address: Address) -> None:
+            nonlocal lost
+            lost += 1
+            if lost > 4:
+                carry(datagram, address)
+
+        socket.send = lose  # type: ignore[method-assign]
+        await ours.source.end()
+        assert await theirs.sink.read() == b""
+        await bob.line.files.pipe_over(theirs)
+        await bob.line.files.close_pipe(theirs)
+        await town.leave(bob)
+        assert lost > 4
+        async with asyncio.timeout(PATIENCE):
+            assert (await alice.line.files.over(ours.outgoing)).phase is Phase.DONE
         await town.leave(alice)
 
     asyncio.run(talk())
