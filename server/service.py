@@ -8,7 +8,7 @@ before it looks at the next request.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from time import monotonic, time
 from typing import Any
 
@@ -30,7 +30,7 @@ from wire import messages
 from wire.errors import ErrorCode, Refused
 from wire.limits import PAGE
 from wire.messages import CloseReason, Message, Status, Visibility
-from wire.names import name_key
+from wire.names import NameKey, is_key, name_key
 from wire.tickets import TICKET_ID_BYTES
 
 Answer = Message | msgspec.Raw | Coroutine[Any, Any, Message]
@@ -176,7 +176,7 @@ class Service:
 
     async def _set_visibility(self, session: Session, request: messages.SetVisibility) -> Message:
         some = request.visibility in (Visibility.CONTACTS, Visibility.HIDDEN)
-        allowed = tuple(sorted({name_key(name) for name in request.allowed})) if some else ()
+        allowed = tuple(sorted(_keys(request.allowed))) if some else ()
         account = await self._accounts.update(
             session.account.id, visibility=request.visibility, allowed=allowed
         )
@@ -185,7 +185,7 @@ class Service:
 
     async def _set_blocked(self, session: Session, request: messages.SetBlocked) -> Message:
         own = await self._own(session)
-        blocked = self._directory.blocking(own, {name_key(name) for name in request.blocked}, time())
+        blocked = self._directory.blocking(own, _keys(request.blocked), time())
         if blocked != own.blocked:  # shells say it at each login, to be sure
             account = await self._accounts.update(own.id, blocked=blocked)
             self._perform(self._directory.set_blocked(session, account, time()))
@@ -269,3 +269,8 @@ class Service:
                 client.hasty = True
                 self.note(client, "requests-throttled")
             raise Refused(ErrorCode.RATE_LIMITED, "Too many requests; go slower.", retry_after=1 / rate)
+
+
+def _keys(names: Iterable[str]) -> set[NameKey]:
+    """The keys of names that somebody could have; the others are nobody's, and are not kept."""
+    return {key for name in names if is_key(key := name_key(name))}

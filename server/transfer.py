@@ -21,7 +21,7 @@ from server.errors import TransferFailed
 from wire.errors import BadName
 from wire.limits import FINGERPRINT_BYTES, MAX_ALLOWED, MAX_BLOCKED, MAX_NAME
 from wire.messages import Visibility
-from wire.names import NameKey, check_name, name_key, skeleton
+from wire.names import NameKey, check_name, is_key, name_key, skeleton
 
 FORMAT = 1
 MAX_FILE = 1 << 30  # bytes; about two million accounts
@@ -121,6 +121,10 @@ def _account(source: Path, row: Row) -> Account:
     except (BadName, exceptions.InvalidHashError) as error:
         reason = str(error) or "its password_hash is none of Argon2"
         raise TransferFailed(f"{source}, account {row.name[:MAX_NAME]!r}: {reason}") from None
+    for key in (*row.allowed, *(key for key, _ in row.blocked)):
+        if not is_key(key):
+            reason = f"it allows or blocks {key!r}, which is no name in small letters"
+            raise TransferFailed(f"{source}, account {name!r}: {reason}.")
     return Account(
         AccountId(row.id),
         name_key(name),

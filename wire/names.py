@@ -17,6 +17,7 @@ NameKey = NewType("NameKey", str)
 
 PUNCTUATION = "._-"
 _ALLOWED_CATEGORIES = ("L", "M", "N")  # letters, marks, numbers
+_MAX_KEY = MAX_NAME + 1  # characters; what was longer stays longer than a name, and is nobody
 _WRITTEN_TOGETHER = (  # TS39 §5.2 "highly restrictive": scripts that one word mixes every day
     {"LATIN", "HAN", "HIRAGANA", "KATAKANA"},
     {"LATIN", "HAN", "HANGUL"},
@@ -27,8 +28,14 @@ _WRITTEN_TOGETHER = (  # TS39 §5.2 "highly restrictive": scripts that one word 
 def name_key(name: str) -> NameKey:
     """The form under which a name is found; never raises, since an impossible name is just not found."""
     if name.isascii():  # where all of the below comes to this
-        return NameKey(name[:MAX_NAME].lower())
-    return NameKey(unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name[:MAX_NAME]).casefold()))
+        return NameKey(name[:_MAX_KEY].lower())
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
+    return NameKey(folded[:_MAX_KEY])  # only now: of what was typed, several characters may be one
+
+
+def is_key(key: str) -> bool:
+    """Whether it may be the key of somebody's name; cheaper than `check_name`, which refuses more."""
+    return 0 < len(key) <= MAX_NAME and all(map(_is_allowed, key)) and name_key(key) == key
 
 
 def check_name(name: str) -> str:
@@ -41,9 +48,7 @@ def check_name(name: str) -> str:
     if len(shown) > MAX_NAME:
         raise BadName(f"A name has {MAX_NAME} characters at most; this one has {len(shown)}.")
     for character in shown:
-        if character not in PUNCTUATION and not unicodedata.category(character).startswith(
-            _ALLOWED_CATEGORIES
-        ):
+        if not _is_allowed(character):
             raise BadName(f"A name is made of letters, digits and . _ - ; {_described(character)} is none.")
     if not shown[0].isalnum():
         raise BadName("A name begins with a letter or a digit.")
@@ -53,6 +58,8 @@ def check_name(name: str) -> str:
         raise BadName(f"A name cannot have {_described(shown[error.start : error.end][:1])} there.") from None
     if _mixes_scripts(shown):
         raise BadName("A name is written in one script; this one mixes several that look alike.")
+    if len(name_key(shown)) > MAX_NAME:
+        raise BadName(f"A name has {MAX_NAME} characters at most, and letters such as ß count as two.")
     return shown
 
 
@@ -63,6 +70,10 @@ def skeleton(name: str) -> str:
     decomposed = unicodedata.normalize("NFD", name)
     # Folded after the mapping: a capital I looks like a small l, a small i does not.
     return "".join(prototypes.get(character, character) for character in decomposed).casefold()
+
+
+def _is_allowed(character: str) -> bool:
+    return character in PUNCTUATION or unicodedata.category(character).startswith(_ALLOWED_CATEGORIES)
 
 
 def _described(character: str) -> str:

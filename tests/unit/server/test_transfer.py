@@ -2,19 +2,26 @@
 
 import asyncio
 import sqlite3
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from server.accounts import Account, AccountId, SqliteAccounts, read_all
+from server.embedded import EmbeddedPhoneBook
 from server.errors import NameInUse, TransferFailed
 from server.transfer import export_accounts, read_accounts
+from shell.datafolder import DataFolder
+from shell.phonebook import PhoneBook
 from tests.strategies import names
-from wire.messages import Visibility
+from tests.unit.server.test_phonebook import settings as server_settings
+from wire.certificates import make_identity
+from wire.limits import MAX_NAME
+from wire.messages import Done, SetBlocked, SetVisibility, Visibility
 from wire.names import NameKey, name_key, skeleton
 
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$ZGlnZXN0ZGlnZXN0ZGlnZXN0ZGln"
@@ -64,6 +71,35 @@ def test_an_import_exports_to_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "one.toml").read_bytes() == (tmp_path / "two.toml").read_bytes()
 
 
+def test_whatever_members_make_exports_and_imports_to_the_same(tmp_path: Path) -> None:
+    book = EmbeddedPhoneBook(server_settings(tmp_path))
+    phrase = st.lists(st.text(max_size=MAX_NAME), max_size=5).map(tuple)
+
+    @given(st.sampled_from(Visibility), phrase, phrase)
+    @example(Visibility.HIDDEN, ("a b c", "\ufdfa" * MAX_NAME, "ß" * MAX_NAME), ("\ufdfa" * MAX_NAME, "Bob"))
+    @settings(max_examples=50, deadline=None)
+    def work(visibility: Visibility, allowed: tuple[str, ...], blocked: tuple[str, ...]) -> None:
+        async def say() -> None:
+            await client.request(SetVisibility(visibility, tuple(filter(None, allowed))), Done)
+            await client.request(SetBlocked(tuple(filter(None, blocked))), Done)
+
+        runner.run(say())
+        file = Path(tempfile.mkdtemp(dir=tmp_path)) / "accounts.toml"
+        made = list(read_all(book.server.accounts.path))
+        assert export_accounts(made, file) == 1
+        assert read_accounts(file) == made
+
+    with asyncio.Runner() as runner:
+        client = PhoneBook("{}:{}".format(*book.address), DataFolder(tmp_path / "client"))
+        try:
+            runner.run(client.connect())
+            runner.run(client.signup("ß" * (MAX_NAME // 2), "correct horse battery", make_identity("alice")))
+            work()
+        finally:
+            runner.run(client.close())
+            book.stop()
+
+
 def test_an_import_that_meets_somebody_changes_nothing(tmp_path: Path) -> None:
     async def work() -> None:
         store = SqliteAccounts(tmp_path / "accounts.db")
@@ -90,6 +126,7 @@ def test_an_import_that_meets_somebody_changes_nothing(tmp_path: Path) -> None:
         ('visibility = "online"', 'visibility = "loud"', "loud"),
         ('fingerprint = "00', 'fingerprint = "', "fingerprint"),
         ("[[account]]", "[[account", "TOML"),
+        ("allowed = []", 'allowed = ["bo b"]', "bo b"),
         ("created = 1.5", "created = [[[[", "TOML"),
         ("epoch = 0", "epoch = 0\nepoch = 1", "TOML"),
     ],

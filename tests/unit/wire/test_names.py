@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from wire.errors import BadName
 from wire.limits import MAX_NAME
-from wire.names import check_name, name_key, skeleton
+from wire.names import check_name, is_key, name_key, skeleton
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,7 @@ def test_names_that_can_be(name: str) -> None:
         ("@bob", "letters, digits"),
         ("al\u0456ce", "mixes several"),
         ("\ufb01n", "LIGATURE"),
+        ("ß" * (MAX_NAME // 2 + 1), "count as two"),
     ],
 )
 def test_names_that_cannot_be_say_why(name: str, reason: str) -> None:
@@ -63,6 +64,20 @@ def test_any_text_is_a_name_or_a_reason(text: str) -> None:
 
 
 @given(st.text(max_size=40))
-def test_the_key_of_a_key_is_itself(text: str) -> None:
-    key = name_key(text)
-    assert name_key(key) == name_key(name_key(key))
+def test_whoever_can_have_an_account_can_be_named_in_a_list(text: str) -> None:
+    try:
+        assert is_key(name_key(check_name(text)))
+    except BadName:
+        return
+
+
+@pytest.mark.parametrize("text", ["", "a b", "\ufdfa", "x" * (MAX_NAME + 1), "Bob", "a\u202eb", "b😀b"])
+def test_what_nobody_can_be_called_is_no_key(text: str) -> None:
+    assert not is_key(text)
+
+
+def test_a_name_is_cut_after_it_was_composed_and_never_to_the_name_of_another() -> None:
+    composed = "é" * MAX_NAME
+    assert name_key("e\u0301" * MAX_NAME) == name_key(composed) == composed
+    for name in ("x" * MAX_NAME, composed):
+        assert name_key(name + name[0]) != name_key(name)
