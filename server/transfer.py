@@ -5,6 +5,7 @@ ever fits another account.
 """
 
 import os
+import re
 import sqlite3
 import tomllib
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from msgspec import Meta
 
 from server.accounts import Account, AccountId
 from server.errors import TransferFailed
+from settings.file import explained, key_of
 from wire.errors import BadName
 from wire.limits import FINGERPRINT_BYTES, MAX_ALLOWED, MAX_BLOCKED, MAX_NAME
 from wire.messages import Visibility
@@ -25,26 +27,30 @@ from wire.names import NameKey, check_name, is_key, name_key, skeleton
 
 FORMAT = 1
 MAX_FILE = 1 << 30  # bytes; about two million accounts
+MAX_NUMBER = 1 << 53  # of an id or an epoch; both are counted on from there, and SQLite's end is 2^63
+MAX_TIME = 253_370_764_800.0  # seconds since the epoch: the year 9999, the last that `datetime` has
+_HEADER = re.compile(r"\s*\[\[\s*account\s*\]\]")
 _HEX = f"^[0-9a-f]{{{2 * FINGERPRINT_BYTES}}}$"
 
 
-Blocked = tuple[Annotated[str, Meta(max_length=MAX_NAME)], float]
+Moment = Annotated[float, Meta(ge=0, le=MAX_TIME)]
+Blocked = tuple[Annotated[str, Meta(max_length=MAX_NAME)], Moment]
 """To whom an account looks offline, and since when."""
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `[[account]]`."""
 
-    id: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    id: Annotated[int, Meta(ge=1, le=MAX_NUMBER)]
     name: str
     password_hash: Annotated[str, Meta(max_length=256)]
-    created: float
-    last_seen: float
+    created: Moment
+    last_seen: Moment
     fingerprint: Annotated[str, Meta(pattern=_HEX)]
     visibility: Visibility
     allowed: Annotated[tuple[Annotated[str, Meta(max_length=MAX_NAME)], ...], Meta(max_length=MAX_ALLOWED)]
-    epoch: Annotated[int, Meta(ge=0, le=2**63 - 1)]
-    active: float
+    epoch: Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+    active: Moment
     blocked: Annotated[tuple[Blocked, ...], Meta(max_length=MAX_BLOCKED)] = ()
 
 
@@ -52,7 +58,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
     format: int
-    account: tuple[Row, ...] = ()
+    account: tuple[dict[str, object], ...] = ()
 
 
 def export_accounts(accounts: Iterable[Account], target: Path) -> int:
@@ -84,7 +90,8 @@ def read_accounts(source: Path) -> list[Account]:
     try:
         if source.stat().st_size > MAX_FILE:
             raise TransferFailed(f"{source} has more than {MAX_FILE:,} bytes.")
-        document = msgspec.convert(tomllib.loads(source.read_text(encoding="utf-8")), Document)
+        text = source.read_text(encoding="utf-8")
+        document = msgspec.convert(tomllib.loads(text), Document)
     except OSError as error:
         raise TransferFailed(f"{source} cannot be read: {(error.strerror or str(error)).lower()}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -93,9 +100,28 @@ def read_accounts(source: Path) -> list[Account]:
         raise TransferFailed(f"{source}: {error}.") from None
     if document.format != FORMAT:
         raise TransferFailed(f"{source} has format {document.format}; this Parley reads {FORMAT}.")
-    accounts = [_account(source, row) for row in document.account]
-    _refuse_twins(source, accounts)
+    accounts: list[Account] = []
+    twins = _Twins()
+    for number, table in enumerate(document.account):
+        try:
+            accounts.append(_account(msgspec.convert(table, Row)))
+            twins.add(accounts[-1])
+        except msgspec.ValidationError as error:
+            wrong = _Wrong(key_of(error), explained(error, table))
+        except _Wrong as error:
+            wrong = error
+        else:
+            continue
+        raise TransferFailed(f"{source}, {_place(text, number, wrong.key)}: {str(wrong).rstrip('.')}.")
     return accounts
+
+
+class _Wrong(Exception):
+    """What cannot be in an account, and the key of it."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(reason)
+        self.key = key
 
 
 def _row(account: Account) -> Row:
@@ -114,17 +140,19 @@ def _row(account: Account) -> Row:
     )
 
 
-def _account(source: Path, row: Row) -> Account:
+def _account(row: Row) -> Account:
+    """Raises `_Wrong`."""
     try:
         name = check_name(row.name)
         extract_parameters(row.password_hash)
-    except (BadName, exceptions.InvalidHashError) as error:
-        reason = str(error) or "its password_hash is none of Argon2"
-        raise TransferFailed(f"{source}, account {row.name[:MAX_NAME]!r}: {reason}") from None
-    for key in (*row.allowed, *(key for key, _ in row.blocked)):
-        if not is_key(key):
-            reason = f"it allows or blocks {key!r}, which is no name in small letters"
-            raise TransferFailed(f"{source}, account {name!r}: {reason}.")
+    except BadName as error:
+        raise _Wrong("name", f"name is {row.name[:MAX_NAME]!r}: {error}") from None
+    except exceptions.InvalidHashError:
+        raise _Wrong("password_hash", "password_hash is none of Argon2") from None
+    for where, keys in (("allowed", row.allowed), ("blocked", [key for key, _ in row.blocked])):
+        for key in keys:
+            if not is_key(key):
+                raise _Wrong(where, f"{where} has {key!r}, which is no name in small letters")
     return Account(
         AccountId(row.id),
         name_key(name),
@@ -141,11 +169,32 @@ def _account(source: Path, row: Row) -> Account:
     )
 
 
-def _refuse_twins(source: Path, accounts: list[Account]) -> None:
-    ids: dict[int, str] = {}
-    alikes: dict[str, str] = {}
-    for account in accounts:
-        for twin in (ids.get(account.id), alikes.get(skeleton(account.name))):
-            if twin is not None:
-                raise TransferFailed(f"{source}: {twin} and {account.name} have one id, or look alike.")
-        ids[account.id] = alikes[skeleton(account.name)] = account.name
+class _Twins:
+    """Accounts that may not both be."""
+
+    def __init__(self) -> None:
+        self._ids: dict[int, str] = {}
+        self._alikes: dict[str, str] = {}
+
+    def add(self, account: Account) -> None:
+        """One more. Raises `_Wrong` where it has the id of another or looks like one."""
+        alike = skeleton(account.name)
+        if account.id in self._ids:
+            raise _Wrong("id", f"id is {account.id}, as that of {self._ids[account.id]}")
+        if alike in self._alikes:
+            raise _Wrong("name", f"name is {account.name!r}, which looks like {self._alikes[alike]!r}")
+        self._ids[account.id] = self._alikes[alike] = account.name
+
+
+def _place(text: str, number: int, key: str) -> str:
+    """The line of a key of the account of a number; of its beginning where the key is not found there."""
+    begun, beginning = -1, 0
+    for at, line in enumerate(text.split("\n"), 1):
+        if _HEADER.match(line):
+            begun += 1
+            if begun > number:
+                break
+            beginning = at
+        elif begun == number and line.partition("=")[0].strip() == key:
+            return f"line {at}"
+    return f"line {beginning}" if begun >= number else f"account {number + 1}"

@@ -2,13 +2,14 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
 SECTIONS = ("server", "shell")
+MAX_SHOWN = 64  # characters of a wrong value that are shown
 SettingsT = TypeVar("SettingsT", bound=msgspec.Struct)
 
 
@@ -34,7 +35,22 @@ def read_section(path: Path, name: str, kind: type[SettingsT]) -> SettingsT:
     try:
         return msgspec.convert(section, kind)
     except msgspec.ValidationError as error:
-        raise BadSettings(f"{path}, [{name}]: {error}.") from None
+        raise BadSettings(
+            f"{path}, [{name}]: {explained(error, section if isinstance(section, dict) else {})}."
+        ) from None
+
+
+def key_of(error: msgspec.ValidationError) -> str:
+    """The key of the value of a table that cannot be; empty where a key is missing or unknown."""
+    return str(error).partition(" - at `$.")[2].partition("[")[0].rstrip("`")
+
+
+def explained(error: msgspec.ValidationError, table: Mapping[str, object]) -> str:
+    """What is wrong with which value of a table, as `hash_queue is 0: expected `int` >= 1`."""
+    message, key = str(error).partition(" - at `$.")[0], key_of(error)
+    if key not in table:
+        return message
+    return f"{key} is {repr(table[key])[:MAX_SHOWN]}: {message[:1].lower()}{message[1:]}"
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
@@ -52,4 +68,6 @@ def _words(kind: type[msgspec.Struct]) -> dict[str, tuple[str, ...]]:
 def _refuse_unknown(path: Path, what: str, found: Iterable[str], known: tuple[str, ...]) -> None:
     for key in found:
         if key not in known:
-            raise BadSettings(f"{path}: there is no {what} {key[:64]!r}. {nearest(key[:64], known)}")
+            raise BadSettings(
+                f"{path}: there is no {what} {key[:MAX_SHOWN]!r}. {nearest(key[:MAX_SHOWN], known)}"
+            )

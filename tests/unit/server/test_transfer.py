@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from server.accounts import Account, AccountId, SqliteAccounts, read_all
 from server.embedded import EmbeddedPhoneBook
 from server.errors import NameInUse, TransferFailed
-from server.transfer import export_accounts, read_accounts
+from server.transfer import MAX_NUMBER, MAX_TIME, export_accounts, read_accounts
 from shell.datafolder import DataFolder
 from shell.phonebook import PhoneBook
 from tests.strategies import names
@@ -25,7 +25,7 @@ from wire.messages import Done, SetBlocked, SetVisibility, Visibility
 from wire.names import NameKey, name_key, skeleton
 
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$ZGlnZXN0ZGlnZXN0ZGlnZXN0ZGln"
-moments = st.floats(min_value=0, max_value=2**40)
+moments = st.floats(min_value=0, max_value=MAX_TIME)
 
 
 def account(name: str, number: int = 1, **fields: Any) -> Account:
@@ -37,14 +37,14 @@ accounts = st.lists(
     st.builds(
         account,
         names,
-        st.integers(1, 2**63 - 1),
+        st.integers(1, MAX_NUMBER),
         created=moments,
         last_seen=moments,
         active=moments,
         fingerprint=st.binary(min_size=32, max_size=32),
         visibility=st.sampled_from(Visibility),
         allowed=st.lists(names.map(name_key), max_size=3).map(tuple),
-        epoch=st.integers(0, 2**63 - 1),
+        epoch=st.integers(0, MAX_NUMBER),
     ),
     max_size=8,
     unique_by=(lambda made: made.id, lambda made: skeleton(made.name)),
@@ -119,9 +119,16 @@ def test_an_import_that_meets_somebody_changes_nothing(tmp_path: Path) -> None:
         ("format = 1", "format = 2", "format 2"),
         ('name = "alice"', 'name = "al ice"', "al ice"),
         ('name = "alice"', 'nickname = "alice"', "nickname"),
-        ('name = "alice"', 'name = "bob"', "alike"),
-        ("id = 7", "id = 8", "one id"),
-        ("id = 7", "id = 99999999999999999999", "id"),
+        ('name = "bob"', 'name = "a1ice"', ", line 18: name is 'a1ice', which looks like 'alice'."),
+        ("id = 8", "id = 7", ", line 17: id is 7, as that of alice."),
+        ("id = 7", "id = 99999999999999999999", ", line 4: id is 99999999999999999999: "),
+        ("id = 7", f"id = {2**63 - 1}", f", line 4: id is {2**63 - 1}: expected `int` <= {MAX_NUMBER}."),
+        ("id = 8", "id = 0", ", line 17: id is 0: expected `int` >= 1."),
+        ("epoch = 0", f"epoch = {2**63 - 1}", f"epoch is {2**63 - 1}: expected `int` <= {MAX_NUMBER}."),
+        ("created = 1.5", "created = inf", ", line 7: created is inf: expected `float` <= "),
+        ("last_seen = 2.5", "last_seen = nan", ", line 8: last_seen is nan: expected `float` >= 0.0."),
+        ("active = 0.0", "active = -1.0", "active is -1.0: expected `float` >= 0.0."),
+        ("blocked = []", 'blocked = [["carol", inf]]', "blocked is [['carol', inf]]: expected `float` <= "),
         ("$argon2id", "$md5", "Argon2"),
         ('visibility = "online"', 'visibility = "loud"', "loud"),
         ('fingerprint = "00', 'fingerprint = "', "fingerprint"),
