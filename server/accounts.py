@@ -113,6 +113,13 @@ class AccountStore(Protocol):
         """The account of an id."""
         ...
 
+    async def settled(self, account_id: AccountId) -> Account | None:
+        """The account of an id after all changes that were asked before, and before all later ones.
+
+        Whoever waits for it goes on before whoever waits for a later change.
+        """
+        ...
+
     async def page(self, after: NameKey, pattern: str, limit: int) -> list[Account]:
         """Accounts by key; `pattern` is a beginning, or has `*` and `?`."""
         ...
@@ -204,6 +211,11 @@ class SqliteAccounts:
     async def get(self, account_id: AccountId) -> Account | None:
         """See `AccountStore`."""
         return await self._run(self._reads, lambda connection: _one(connection, _BY_ID, account_id))
+
+    async def settled(self, account_id: AccountId) -> Account | None:
+        """See `AccountStore`."""
+        # A turn of changes that changes nothing writes nothing: a crowd that comes back waits for no fsync.
+        return await self._run(self._changes, lambda connection: _one(connection, _BY_ID, account_id))
 
     async def page(self, after: NameKey, pattern: str, limit: int) -> list[Account]:
         """See `AccountStore`."""

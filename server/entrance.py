@@ -182,7 +182,8 @@ class Entrance:
 
     async def _resume(self, client: Client, request: messages.Resume) -> Message:
         claim = self._mint.check(request.token, time())
-        account = await self._accounts.get(AccountId(claim.account_id)) if claim else None
+        # Read among the changes: a token that one under way ends gets no session after it.
+        account = await self._accounts.settled(AccountId(claim.account_id)) if claim else None
         if claim is None or account is None or account.epoch != claim.epoch:
             raise Refused(ErrorCode.RESUME_REFUSED, "That session is over.")
         return self._enter(client, account, request.endpoints)

@@ -5,6 +5,7 @@ A real phone book; only one of its threads is held for a while, so that the orde
 
 import asyncio
 import contextlib
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -23,7 +24,7 @@ from shell.phonebook import PhoneBook
 from tests.unit.server.test_phonebook import PASSWORD, settings
 from wire.certificates import make_identity
 from wire.errors import ErrorCode, Refused
-from wire.messages import Message
+from wire.messages import CloseReason, Closing, Message
 from wire.names import name_key
 
 ALICE = make_identity("alice")
@@ -61,18 +62,25 @@ class House:
             return True
 
     @contextlib.contextmanager
-    def held(self, lane: Lane) -> Iterator[None]:
-        """What is asked of a lane of the accounts meanwhile is done in one turn afterwards, in that order."""
-        opened = threading.Event()
+    def held(self, lane: Lane) -> Iterator[threading.Event]:
+        """What is asked of a lane of the accounts meanwhile is done in one turn afterwards, in that order.
 
-        async def hold() -> asyncio.Task[bool]:
-            task = asyncio.create_task(lane.run(lambda connection: opened.wait(PATIENCE)))
+        Gives what says that the lane has come so far.
+        """
+        reached, opened = threading.Event(), threading.Event()
+
+        def wait(connection: sqlite3.Connection) -> None:
+            reached.set()
+            opened.wait(PATIENCE)
+
+        async def hold() -> asyncio.Task[None]:
+            task = asyncio.create_task(lane.run(wait))
             await asyncio.sleep(0)
             return task
 
         self.book.call(hold())
         try:
-            yield
+            yield reached
         finally:
             opened.set()
 
@@ -150,5 +158,81 @@ def test_of_a_new_password_and_a_login_with_the_old_one_the_first_holds(house: H
             assert house.server.directory.session_of(name_key("alice")) is not None
         assert await house.right(FIRST)
         assert not await house.right(SECOND)
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("end", [CloseReason.KICKED, CloseReason.DELETED])
+def test_a_token_that_was_read_before_the_kick_gets_no_session_after_it(
+    house: House, end: CloseReason
+) -> None:
+    accounts, directory = house.server.accounts, house.server.directory
+
+    async def end_account() -> None:
+        account = directory.sessions()[0].account
+        if end is CloseReason.DELETED:
+            await accounts.remove([account])
+        else:
+            await accounts.update(account.id, new_epoch=True)
+        house.server.perform(directory.kick(account.key, "", 0.0, end))
+
+    async def work() -> None:
+        async with house.client() as here, house.client() as there:
+            there.session = await here.signup("alice", PASSWORD, ALICE)
+            with contextlib.ExitStack() as second:
+                with house.held(accounts._reads):
+                    coming = asyncio.create_task(outcome(there._resume()))
+                    await until(lambda: accounts._reads.waiting == 1 or bool(house.pushed))
+                    reached = second.enter_context(house.held(accounts._reads))
+                await until(reached.is_set)  # whatever was read waits for the end of its turn
+                await asyncio.to_thread(house.book.call, end_account())
+            await coming
+            assert directory.count == 0
+
+    asyncio.run(work())
+
+
+def test_a_session_that_was_taken_up_beside_a_new_password_ends_with_it(house: House) -> None:
+    changes = house.server.accounts._changes
+
+    async def work() -> None:
+        async with house.client() as here, house.client() as there:
+            there.session = stolen = await here.signup("alice", PASSWORD, ALICE)
+            with house.held(changes):
+                coming = asyncio.create_task(outcome(there._resume()))
+                await until(lambda: changes.waiting == 1)
+                changing = asyncio.create_task(outcome(here.passwd(PASSWORD, FIRST)))
+                await until(lambda: changes.waiting == 2)
+            assert await coming is None
+            with contextlib.suppress(NotConnected):  # its session was taken over
+                await changing
+            await until(lambda: len(house.pushed) == 2)
+            assert [push.reason for push in house.pushed if isinstance(push, Closing)] == [
+                CloseReason.REPLACED,
+                CloseReason.PASSWORD_CHANGED,
+            ]
+            assert house.server.directory.count == 0
+        async with house.client() as again:
+            again.session = stolen
+            assert await outcome(again._resume()) == ErrorCode.RESUME_REFUSED
+        assert await house.right(FIRST)
+
+    asyncio.run(work())
+
+
+def test_a_session_that_was_taken_up_beside_its_logout_ends_with_it(house: House) -> None:
+    changes = house.server.accounts._changes
+
+    async def work() -> None:
+        async with house.client() as here, house.client() as there:
+            there.session = await here.signup("alice", PASSWORD, ALICE)
+            with house.held(changes):
+                coming = asyncio.create_task(outcome(there._resume()))
+                await until(lambda: changes.waiting == 1)
+                leaving = asyncio.create_task(here.logout())
+                await until(lambda: changes.waiting == 3)  # and when somebody was there last
+            assert await coming is None
+            await leaving
+            assert house.server.directory.count == 0
 
     asyncio.run(work())
