@@ -183,8 +183,8 @@ class Entrance:
     async def _resume(self, client: Client, request: messages.Resume) -> Message:
         claim = self._mint.check(request.token, time())
         # Read among the changes: a token that one under way ends gets no session after it.
-        account = await self._accounts.settled(AccountId(claim.account_id)) if claim else None
-        if claim is None or account is None or account.epoch != claim.epoch:
+        account = await self._accounts.settled(claim.account_id) if claim else None
+        if claim is None or account is None or not claim.fits(account):
             raise Refused(ErrorCode.RESUME_REFUSED, "That session is over.")
         return self._enter(client, account, request.endpoints)
 
@@ -208,7 +208,7 @@ class Entrance:
         return self._session_reply(account)
 
     def _session_reply(self, account: Account) -> messages.Session:
-        token = self._mint.make(account.id, account.epoch, time())
+        token = self._mint.make(account, time())
         return messages.Session(account.name, token, account.visibility)
 
     @contextlib.contextmanager

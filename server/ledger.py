@@ -238,6 +238,8 @@ class SqliteLedger:
                 execute("DELETE FROM resets WHERE entry = ?", (number,))
             case PutRemoved(accounts):
                 for removed in accounts:
+                    # Its number may come again with an import, and then its token must fit nobody.
+                    execute("DELETE FROM resets WHERE account = ?", (removed.id,))
                     content = msgspec.json.encode(removed)
                     execute(
                         "INSERT INTO removed VALUES (?, ?, ?)",

@@ -214,7 +214,7 @@ class Service:
             raise overtaken from None
         changed = self._directory.password_changed(session, account, time())
         self._perform([*changed, Happened(time(), "passwd", account.name, address=client.address)])
-        return messages.NewToken(self._mint.make(account.id, account.epoch, time()))
+        return messages.NewToken(self._mint.make(account, time()))
 
     async def _logout(self, client: Client, session: Session) -> Message:
         client.session_id = None

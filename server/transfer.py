@@ -1,7 +1,7 @@
 """Accounts as TOML: everything that the phone book knows of them, password hashes included, and back again.
 
-What was exported and imported exports to the same bytes. Ids and epochs are kept, so that no resume token
-ever fits another account.
+What was exported and imported exports to the same bytes, ids and epochs included; that a resume token fits no
+other account of the same id is the matter of `server.tokens`.
 """
 
 import os

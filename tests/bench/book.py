@@ -73,9 +73,10 @@ class Town:
     async def _make_first(self) -> None:
         passwords = Passwords(ServerSettings())
         store = SqliteAccounts(self.folder / "accounts.db")
+        self._created = time.time()
         password_hash = await passwords.hash(PASSWORD)
         account = Account(
-            AccountId(0), NameKey(name(1)), name(1), password_hash, time.time(), bytes(32), last_seen=1.0
+            AccountId(0), NameKey(name(1)), name(1), password_hash, self._created, bytes(32), last_seen=1.0
         )
         await store.create(account)
         store.close()
@@ -84,14 +85,13 @@ class Town:
     def resuming(self, numbers: Iterable[int]) -> list[Script]:
         """Clients that come back with the token of their session."""
         now = time.time()
-        return [
-            [
-                *_greeting(),
-                request(Resume(self._mint.make(number, 0, now))),
-                b'"token"',
-            ]
+        tokens = (
+            self._mint.make(
+                Account(AccountId(number), NameKey(name(number)), name(number), "", self._created, b""), now
+            )
             for number in numbers
-        ]
+        )
+        return [[*_greeting(), request(Resume(token)), b'"token"'] for token in tokens]
 
     def logging_in(self, numbers: Iterable[int]) -> list[Script]:
         """Clients that type their password."""

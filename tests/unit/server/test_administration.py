@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -15,6 +17,7 @@ from server.actions import (
     Delete,
     ExportAccounts,
     Failed,
+    ImportAccounts,
     Inspect,
     ListAccounts,
     ListBans,
@@ -41,6 +44,8 @@ from wire.certificates import make_identity
 from wire.errors import Banned, ErrorCode, Refused
 from wire.messages import CloseReason, Closing, Message, Profile, Session, Visibility, Whois
 from wire.names import name_key
+
+T = TypeVar("T")
 
 NEW = "an entirely new one"
 SOON = 60.0  # seconds
@@ -86,14 +91,14 @@ class House:
         self.pushed.append(push)
         self._push.set()
 
-    def done(self, attempt: Callable[[PhoneBook], Awaitable[object]]) -> None:
-        """An attempt that must succeed."""
+    def done(self, attempt: Callable[[PhoneBook], Awaitable[T]]) -> T:
+        """What came of an attempt that must succeed."""
 
-        async def work() -> None:
+        async def work() -> T:
             async with self.client() as client:
-                await attempt(client)
+                return await attempt(client)
 
-        asyncio.run(work())
+        return asyncio.run(work())
 
 
 @pytest.fixture
@@ -318,6 +323,30 @@ def test_the_number_of_a_deleted_account_is_never_given_again(house: House) -> N
     assert second.id != first.id
     with pytest.raises(Refused, match="deleted"):
         house.book.call(accounts.update(AccountId(first.id), epoch=9))
+
+
+def test_what_was_given_to_a_deleted_account_lets_nobody_into_an_imported_one_of_its_number(
+    house: House, tmp_path: Path
+) -> None:
+    session = house.done(signup("alice"))
+    (token,) = house.operator.ask(ResetPassword("alice", time.time() + SOON)).codes
+    file = tmp_path / "accounts.toml"
+    house.operator.ask(ExportAccounts(str(file)))
+    house.operator.ask(Delete("alice"))
+    there = file.read_text(encoding="utf-8")
+    # Another phone book's first account, whose owner logged in as often.
+    there = re.sub("created = .*", f"created = {time.time() - SOON}", there.replace('"alice"', '"bob"'))
+    file.write_text(there, encoding="utf-8")
+    house.operator.ask(ImportAccounts(str(file)))
+
+    async def resume(client: PhoneBook) -> None:
+        client.session = session
+        await client._resume()
+
+    assert house.refused(resume).code == ErrorCode.RESUME_REFUSED
+    attempt = lambda client: client.login("bob", NEW, BOB, reset=token)  # noqa: E731
+    assert house.refused(attempt).code == ErrorCode.WRONG_CREDENTIALS
+    house.done(lambda client: client.login("bob", PASSWORD, BOB))
 
 
 def test_a_name_that_was_taken_in_between_is_not_brought_back_and_the_journal_says_so(house: House) -> None:
