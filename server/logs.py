@@ -13,9 +13,11 @@ import re
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -72,8 +74,10 @@ def members(record: logging.LogRecord) -> dict[str, Any]:
 class Flood(logging.Filter):
     """Lets so many lines of one kind through; errors always."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """A clock that is set back, as a record's time may be, would silence what came before it."""
         super().__init__()
+        self._clock = clock
         self._buckets = Buckets(RATE, BURST)
         self._left_out: Counter[str] = Counter()
 
@@ -82,7 +86,7 @@ class Flood(logging.Filter):
         if record.levelno >= logging.ERROR:
             return True
         event = str(members(record).get("event", record.msg))
-        if self._buckets.take(event, record.created) > 0:
+        if self._buckets.take(event, self._clock()) > 0:
             self._left_out[event] += 1
             return False
         left_out = self._left_out.pop(event, 0)

@@ -24,18 +24,12 @@ EVIL = (
 )
 
 
-def record(
-    template: str, *values: object, level: int = logging.WARNING, at: float = 0.0
-) -> logging.LogRecord:
-    made = logging.LogRecord("server.phonebook", level, __file__, 1, template, values, None)
-    made.created = at
-    return made
+def record(template: str, *values: object, level: int = logging.WARNING) -> logging.LogRecord:
+    return logging.LogRecord("server.phonebook", level, __file__, 1, template, values, None)
 
 
-def failed(
-    name: str, what: str = "login-failed", address: str = "198.51.100.7", at: float = 0.0
-) -> logging.LogRecord:
-    return record("event=%s address=%s name=%r detail=%r", what, address, name, "", at=at)
+def failed(name: str, what: str = "login-failed", address: str = "198.51.100.7") -> logging.LogRecord:
+    return record("event=%s address=%s name=%r detail=%r", what, address, name, "")
 
 
 @pytest.fixture
@@ -81,14 +75,24 @@ def test_fail2ban_finds_the_address_and_no_name_can_pose_as_one(what: str, addre
 
 
 def test_a_flood_is_cut_short_and_what_was_left_out_is_said() -> None:
-    flood = Flood()
-    passed = [flood.filter(failed("bob", at=1.0)) for _ in range(10 * BURST)]
+    now = 1.0
+    flood = Flood(lambda: now)
+    passed = [flood.filter(failed("bob")) for _ in range(10 * BURST)]
     assert sum(passed) == BURST
     assert flood.filter(failed("bob", "signup", "192.0.2.1")), "other events are not touched"
-    assert flood.filter(record("event=fault", level=logging.ERROR, at=1.0))
-    later = failed("bob", at=2.0)
+    assert flood.filter(record("event=fault", level=logging.ERROR))
+    now = 2.0
+    later = failed("bob")
     assert flood.filter(later)
     assert later.getMessage().endswith(f"left_out={9 * BURST}")
+
+
+def test_a_clock_that_is_set_back_silences_nothing(log: Log, tmp_path: Path) -> None:
+    for at in (3_600.0, 0.0):
+        made = failed(f"at{at:.0f}")
+        made.created = at
+        log.handle(made)
+    until(lambda: "at0" in (tmp_path / "server.log").read_text(), "the line of an hour before")
 
 
 def test_a_log_file_can_be_moved_away(log: Log, tmp_path: Path) -> None:
