@@ -48,7 +48,10 @@ def room_for_connections(wanted: int) -> int:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return wanted if soft == resource.RLIM_INFINITY else max(1, soft - FAREWELLS - OTHER_FILES)
+    room = wanted if soft == resource.RLIM_INFINITY else max(1, soft - FAREWELLS - OTHER_FILES)
+    if room < wanted:
+        log.warning("event=open-files-limit wanted=%d room=%d", wanted, room)
+    return room
 
 
 class _Farewell(asyncio.Protocol):
@@ -108,7 +111,7 @@ class Acceptor:
     def change(self, settings: ServerSettings) -> None:
         """Other limits from now on."""
         self._handshake_seconds = settings.handshake_seconds
-        self.admission.change(settings)
+        self.admission.change(settings, room_for_connections(settings.max_connections))
 
     def proven(self, connection: Connection) -> None:
         """Somebody logged in on it."""

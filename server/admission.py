@@ -60,17 +60,17 @@ class Admission:
 
     def __init__(self, settings: ServerSettings, descriptors: int) -> None:
         """`descriptors` is how many connections the system lets the process have."""
-        self._descriptors = descriptors
         self._all: Counter[Prefix] = Counter()
         self._without_login: Counter[Prefix] = Counter()
         self.total = self.unproven = 0
-        self.change(settings)
+        self.change(settings, descriptors)
 
-    def change(self, settings: ServerSettings) -> None:
+    def change(self, settings: ServerSettings, descriptors: int) -> None:
         """Other limits from now on; who is there stays."""
-        self._room = max(1, min(settings.max_connections, self._descriptors))
+        self.room = max(1, min(settings.max_connections, descriptors))
+        """Connections, at most."""
         self._per_address = settings.connections_per_address
-        self._unproven = max(1, min(settings.max_unauthenticated, self._room // SESSIONS_SHARE))
+        self._unproven = max(1, min(settings.max_unauthenticated, self.room // SESSIONS_SHARE))
         self._unproven_per_address = settings.unauthenticated_per_address
 
     def ask(self, prefix: Prefix, oldest: Waiting | None = None) -> Verdict:
@@ -83,7 +83,7 @@ class Admission:
             return Deny(Why.ADDRESS)
         if own >= self._unproven_per_address:
             return Deny(Why.UNPROVEN)
-        if self.total < self._room and self.unproven < self._unproven:
+        if self.total < self.room and self.unproven < self._unproven:
             return Admit()
         # Few addresses at most are looked at, since so many connections at most have no login.
         crowd = max(self._without_login, key=self._without_login.__getitem__, default=prefix)
@@ -91,7 +91,7 @@ class Admission:
             return Displace(crowd)
         if not own and oldest is not None and oldest.seconds >= LONG_ENOUGH:
             return Displace(oldest.prefix)
-        return Deny(Why.UNPROVEN if self.total < self._room else Why.FULL)
+        return Deny(Why.UNPROVEN if self.total < self.room else Why.FULL)
 
     def enter(self, prefix: Prefix) -> None:
         """A connection is there, and has not logged in."""

@@ -63,7 +63,7 @@ class ShownReload(Outcome, frozen=True):
     def render(self, *, plain: bool) -> Text:
         """A line for each change."""
         lines = [
-            f"{change.key}: {change.before} is now {change.after}"
+            f"{change.key}: {change.before} is now {change.after}{'; ' * bool(change.note)}{change.note}"
             if change.live
             else f"{change.key}: stays {change.before} until a restart, then {change.after}"
             for change in self.changes

@@ -41,7 +41,6 @@ from server.ledger import SqliteLedger
 from server.listener import listening_pair, tls_context, usable_address
 from server.operator_socket import OperatorSocket
 from server.passwords import Passwords
-from server.relay import Relay
 from server.service import Service
 from server.settings import ServerSettings, data_folder, listen_address
 from server.throttles import Throttles
@@ -67,7 +66,6 @@ SWEEPS = 4  # looks in the shortest patience of the settings, where that makes f
 FORGET = 3_600.0  # seconds between looks for what operators decided and whose time is over
 FLUSH_PATIENCE = 2.0  # seconds at the end for clients to read why it ends
 KIB = 1024
-MIB = 1024 * KIB
 ENDS_RELAY = frozenset({"kick", "ban", "delete", "passwd", "reset"})
 """What happens to an account that may use the relay no more, until it is introduced anew."""
 MAX_RECENT = 1_000  # of the last events, kept for `watch --last`
@@ -92,8 +90,7 @@ class PhoneBookServer:
             undo.pop_all()
         self.counts: dict[str, int] = {}
         """How often each kind of event happened since the start."""
-        self.relay = _relay(settings, self.counts)
-        self.udp = UdpPort(self.relay, self.counts)
+        self.udp = UdpPort(settings, self.counts)
         self.directory = Directory(
             self._sign,
             open_addresses=settings.addresses == "members",
@@ -221,6 +218,7 @@ class PhoneBookServer:
         self.settings = settings
         self.service.change(settings)
         self.throttles.change(settings)
+        self.udp.change(settings)
         self.directory.open_addresses = settings.addresses == "members"
         self.set_registration(self.ledger.registration)
         await asyncio.to_thread(self.passwords.change, settings)
@@ -231,6 +229,11 @@ class PhoneBookServer:
         """Connections, and those of them without a login."""
         admission = self._acceptor.admission if self._acceptor is not None else None
         return (admission.total, admission.unproven) if admission is not None else (0, 0)
+
+    @property
+    def room(self) -> int:
+        """How many connections there may be: as the settings say, or what the system allows."""
+        return self._acceptor.admission.room if self._acceptor is not None else self.settings.max_connections
 
     @property
     def metrics_port(self) -> int:
@@ -283,8 +286,8 @@ class PhoneBookServer:
                     self._task(self._hand_over_knocks(session, key, created))
                 case Happened(what=what):
                     self.counts[what] = self.counts.get(what, 0) + 1
-                    if self.relay is not None and what in ENDS_RELAY:
-                        self.relay.forget(name_key(effect.name))
+                    if self.udp.relay is not None and what in ENDS_RELAY:
+                        self.udp.relay.forget(name_key(effect.name))
                     self.recent.append(effect)
                     log_event(effect)
                     for watcher in tuple(self.watchers):  # consoles come and go on other threads
@@ -324,9 +327,9 @@ class PhoneBookServer:
         return sign_ticket(ticket, self._folder.ticket_key)
 
     def _relay_passes(self, one: NameKey, other: NameKey) -> tuple[bytes, bytes]:
-        if self.relay is None:
+        if self.udp.relay is None:
             return b"", b""
-        return self.relay.introduce(one, other, secrets.token_bytes(2 * PASS_BYTES), monotonic())
+        return self.udp.relay.introduce(one, other, secrets.token_bytes(2 * PASS_BYTES), monotonic())
 
     def _new_connection(self) -> Connection:
         return Connection(
@@ -408,10 +411,3 @@ class PhoneBookServer:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("event=task_fault", exc_info=task.exception())
-
-
-def _relay(settings: ServerSettings, counts: dict[str, int]) -> Relay | None:
-    if not settings.relay:
-        return None
-    rate, total = settings.relay_kib_per_second * KIB, settings.relay_mib_per_day * MIB
-    return Relay(rate=rate, total=total, secret=secrets.token_bytes(32), counts=counts)

@@ -80,6 +80,10 @@ class Relay:
         self._swept = 0.0
         self._counts = counts
 
+    def change(self, rate: int, total: int) -> None:
+        """Other figures from now on; what was used stays used."""
+        self._rate, self._total = rate, total
+
     @property
     def pairs(self) -> int:
         """How many pairs may use it now."""

@@ -16,6 +16,8 @@ class SettingChange(msgspec.Struct, frozen=True):
     after: str
     live: bool
     """Whether it holds now; otherwise from the next start on."""
+    note: str = ""
+    """What keeps it from holding whole."""
 
 
 def changes(running: ServerSettings, wanted: ServerSettings) -> tuple[SettingChange, ...]:

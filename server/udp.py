@@ -4,15 +4,20 @@ relay's datagrams where the operator switched it on.
 
 import asyncio
 import logging
+import secrets
 from time import monotonic
 from typing import cast
 
 from server.relay import Relay
+from server.settings import ServerSettings
+from wire.limits import KIB
 from wire.relay import RELAY_FIRST_BYTE
 from wire.stun import decode_request, encode_answer, is_stun
 
 TOLD, IGNORED = "outside-address", "udp-ignored"
 """What is counted: shells that were told their outside address, datagrams that are none of this port's."""
+COOKIE_SECRET = 32  # bytes
+MIB = 1024 * KIB
 _RELAY = bytes((RELAY_FIRST_BYTE,))
 
 log = logging.getLogger(__name__)
@@ -24,11 +29,24 @@ class UdpPort(asyncio.DatagramProtocol):
     Lives on the event loop's thread.
     """
 
-    def __init__(self, relay: Relay | None, counts: dict[str, int]) -> None:
+    def __init__(self, settings: ServerSettings, counts: dict[str, int]) -> None:
         """What happens is added up in `counts`."""
-        self._relay = relay
+        self.relay: Relay | None = None
         self._transport: asyncio.DatagramTransport | None = None
         self._counts = counts
+        self.change(settings)
+
+    def change(self, settings: ServerSettings) -> None:
+        """Other settings from now on; a relay that is switched off forgets whom it carried for."""
+        rate, total = settings.relay_kib_per_second * KIB, settings.relay_mib_per_day * MIB
+        if not settings.relay:
+            self.relay = None
+        elif self.relay is None:
+            self.relay = Relay(
+                rate=rate, total=total, secret=secrets.token_bytes(COOKIE_SECRET), counts=self._counts
+            )
+        else:
+            self.relay.change(rate, total)
 
     def close(self) -> None:
         """Closes the socket, if it was opened."""
@@ -43,8 +61,8 @@ class UdpPort(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """One datagram from anybody."""
-        if data[:1] == _RELAY and self._relay is not None:
-            answer = self._relay.received(data, (addr[0], addr[1]), monotonic())
+        if data[:1] == _RELAY and self.relay is not None:
+            answer = self.relay.received(data, (addr[0], addr[1]), monotonic())
             if answer is not None:
                 self._send(*answer)
         elif is_stun(data):

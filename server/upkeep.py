@@ -10,6 +10,8 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
+from msgspec.structs import replace
+
 from server import upkeep_actions
 from server.accounts import Account, read_all
 from server.action import Reply
@@ -79,6 +81,10 @@ class Upkeep:
         except ServerError as error:
             raise _refused(error) from None
         use_settings(self._server.settings)
+        room = self._server.room
+        if room < self._server.settings.max_connections:
+            note = f"the limit of open files has room for {room:,} only"
+            found = tuple(replace(change, note=note * (change.key == "max_connections")) for change in found)
         log.info("event=reloaded changed=%r", ",".join(change.key for change in found))
         return upkeep_actions.Reloaded(found, other_certificate)
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import json
+import resource
 import shutil
 import signal
 import socket
@@ -23,7 +24,7 @@ from shell.phonebook import PhoneBook
 from tests.e2e.world import PASSWORD, PATIENCE, Server, Terminal, until
 from wire.certificates import fingerprint, make_identity, show_fingerprint
 from wire.errors import ErrorCode, Refused
-from wire.messages import CloseReason, Closing, ListPeople, Message, Notice, People
+from wire.messages import CloseReason, Closing, Introduce, Introduction, ListPeople, Message, Notice, People
 
 ALICE = make_identity("alice")
 CHEAP = "argon2_time = 1\nargon2_memory_kib = 8\n"
@@ -124,6 +125,37 @@ def test_sighup_changes_what_can_change_and_says_what_waits(tended: Tended, tmp_
         assert "listen" in refused.output
 
     asyncio.run(talk())
+
+
+def test_a_reload_switches_the_relay_on_and_off(tended: Tended, tmp_path: Path) -> None:
+    async def talk() -> None:
+        async with (
+            PhoneBook(tended.address, DataFolder(tmp_path / "alice")) as alice,
+            PhoneBook(tended.address, DataFolder(tmp_path / "bob")) as bob,
+        ):
+            await alice.signup("alice", PASSWORD, ALICE)
+            await bob.signup("bob", PASSWORD, make_identity("bob"))
+            for word in ("true", "false", "true"):
+                tended.write(f"relay = {word}\nrelay_kib_per_second = 64")
+                tended.hang_up()
+                introduction = await alice.request(Introduce("bob"), Introduction)
+                assert bool(introduction.relay) is (word == "true")
+
+    asyncio.run(talk())
+
+
+def test_a_reload_makes_room_for_more_connections_or_says_what_is_in_the_way(tended: Tended) -> None:
+    files, pid = resource.RLIMIT_NOFILE, tended.process.pid
+    resource.prlimit(pid, files, (600, 1_500))
+    tended.write("max_connections = 1000")
+    assert operate(tended, "settings reload").output == "max_connections: 10000 is now 1000\n"
+    assert resource.prlimit(pid, files)[0] > 1_000
+    assert "event=open-files-limit" not in tended.log
+    tended.write("max_connections = 5000")
+    assert operate(tended, "settings reload").output == (
+        "max_connections: 1000 is now 5000; the limit of open files has room for 1,404 only\n"
+    )
+    assert "event=open-files-limit wanted=5000 room=1404" in tended.log
 
 
 def test_a_new_certificate_is_shown_without_a_restart(tended: Tended, tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def test_whom_the_operator_sends_away_has_no_way_through_the_relay(tmp_path: Pat
     with EmbeddedPhoneBook(settings(tmp_path, relay=True)) as book:
 
         async def talk(client: PhoneBook) -> None:
-            relay = book.server.relay
+            relay = book.server.udp.relay
             assert relay is not None
             relay.introduce(name_key("alice"), name_key("bob"), bytes(range(2 * PASS_BYTES)), 0.0)
             await asyncio.to_thread(LocalOperator(book).ask, change)

@@ -144,3 +144,14 @@ def test_strangers_get_no_answer_at_all(datagrams: list[tuple[bytes, Address]]) 
     for datagram, address in datagrams:
         for head in (b"", b"\x09", b"\x09\x01" + FRESH[:8], b"\x09\x04" + FRESH[:8]):
             assert at.received(head + datagram, address, 1.0) is None
+
+
+def test_other_figures_hold_from_now_on_and_what_was_used_stays_used() -> None:
+    at = relay(rate=100 * BURST, total=100)
+    alice, bob = pair(at)
+    sent = encode_data(alice.id, bytes(60))
+    assert at.received(sent, HERE, 1.0) is not None
+    assert at.received(sent, HERE, 1.0) is None
+    at.change(100 * BURST, 120)
+    assert at.received(sent, HERE, 1.0) == (encode_data(bob.id, bytes(60)), THERE)
+    assert at.received(sent, HERE, 1.0) is None
