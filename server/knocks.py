@@ -5,6 +5,7 @@ nothing about that. A knock is a hint: it survives kill -9 (`synchronous=NORMAL`
 """
 
 import asyncio
+import math
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from wire.names import NameKey, name_key
 
 T = TypeVar("T")
 
+UNHEARD = -math.inf  # the time of a knock of somebody who is blocked: older than any account
 MAX_KNOCKS = 100  # people who may wait for one account; beyond, the oldest knock goes
 
 _SCHEMA = """
@@ -46,7 +48,10 @@ class Knocks:
         self._thread.shutdown()
 
     async def leave(self, callee: NameKey, caller: str, when: float) -> None:
-        """Keeps a knock, one for each caller. Raises `Refused(STORAGE_FAILED)`."""
+        """Keeps a knock, one for each caller; one of `UNHEARD` is written as all are, and never handed over.
+
+        Raises `Refused(STORAGE_FAILED)`.
+        """
 
         def write() -> None:
             with self._connection:
