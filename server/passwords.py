@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from argon2 import PasswordHasher, exceptions
 
+from server.errors import SettingsError
 from server.settings import ServerSettings
 from wire.errors import ErrorCode, Refused
 from wire.limits import MAX_PASSWORD, MIN_PASSWORD
@@ -47,6 +48,7 @@ class Passwords:
     """Makes and checks hashes off the event loop."""
 
     def __init__(self, settings: ServerSettings) -> None:
+        """Takes as long as one hash. Raises `SettingsError`."""
         self._threads = settings.hash_threads
         self._pool = ThreadPoolExecutor(self._threads, "argon2", _give_way)
         self.change(settings)
@@ -56,9 +58,16 @@ class Passwords:
         """Hashes that run or wait."""
 
     def change(self, settings: ServerSettings) -> None:
-        """Other parameters from the next hash on; takes as long as one hash."""
+        """Other parameters from the next hash on; takes as long as one hash.
+
+        Raises `SettingsError` where there is too little memory for one, and then nothing has changed.
+        """
         hasher = PasswordHasher(settings.argon2_time, settings.argon2_memory_kib, settings.argon2_parallelism)
-        self._nobody = hasher.hash("the password of no account")
+        try:
+            self._nobody = hasher.hash("the password of no account")
+        except exceptions.HashingError as error:
+            why = f"no hash can be made: {str(error).lower()}"
+            raise SettingsError(f"argon2_memory_kib is {settings.argon2_memory_kib}, and {why}.") from None
         self._hasher = hasher
         self._limit = settings.hash_queue + self._threads
 

@@ -82,6 +82,8 @@ class PhoneBookServer:
         with contextlib.ExitStack() as undo:
             undo.callback(self._folder.close)
             self._tls, self._fingerprint = self._load_certificate(settings)
+            self.passwords = Passwords(settings)
+            undo.callback(self.passwords.close)
             self.accounts = SqliteAccounts(self._folder.accounts)
             undo.callback(self.accounts.close)
             self.ledger = SqliteLedger(self._folder.accounts)
@@ -99,7 +101,6 @@ class PhoneBookServer:
         self.access = Access(
             self.ledger.bans, self.ledger.registration or Registration(settings.registration)
         )
-        self.passwords = Passwords(settings)
         self.throttles = Throttles(settings, salt=secrets.token_bytes(16))
         mint = TokenMint(self._folder.token_secret)
         self.entrance = Entrance(
@@ -208,10 +209,12 @@ class PhoneBookServer:
     async def use(self, settings: ServerSettings) -> bool:
         """Other settings, and the certificate that is there now; whether it is another.
 
-        Raises `SettingsError` where the certificate does not fit, and then nothing has changed.
+        Raises `SettingsError` where the certificate does not fit or no hash can be made, and then nothing has
+        changed.
         """
-        had = self._fingerprint
-        tls, self._fingerprint = await asyncio.to_thread(self._load_certificate, settings)
+        tls, found = await asyncio.to_thread(self._load_certificate, settings)
+        await asyncio.to_thread(self.passwords.change, settings)
+        had, self._fingerprint = self._fingerprint, found
         if self._acceptor is not None:
             self._acceptor.tls = tls
             self._acceptor.change(settings)
@@ -221,7 +224,6 @@ class PhoneBookServer:
         self.udp.change(settings)
         self.directory.open_addresses = settings.addresses == "members"
         self.set_registration(self.ledger.registration)
-        await asyncio.to_thread(self.passwords.change, settings)
         return self._fingerprint != had
 
     @property

@@ -12,6 +12,9 @@ from server.errors import SettingsError
 from settings.file import BadSettings, read_section
 from wire import DEFAULT_PORT
 
+KIB_A_LANE = 8  # of memory, at least (RFC 9106 §3.1)
+MAX_HASH_KIB = 1 << 22  # 4 GiB, twice what RFC 9106 §4 recommends to whoever has the most
+MAX_PASSES, MAX_LANES = 100, 64  # of a hash: beyond, nobody would wait for a login
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 
@@ -26,9 +29,9 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     addresses: Literal["introduced", "members"] = "introduced"
     tls_certificate: str = ""
     tls_key: str = ""
-    argon2_time: Positive = 2
-    argon2_memory_kib: Annotated[int, Meta(ge=8)] = 19_456
-    argon2_parallelism: Positive = 1
+    argon2_time: Annotated[int, Meta(ge=1, le=MAX_PASSES)] = 2
+    argon2_memory_kib: Annotated[int, Meta(ge=KIB_A_LANE, le=MAX_HASH_KIB)] = 19_456
+    argon2_parallelism: Annotated[int, Meta(ge=1, le=MAX_LANES)] = 1
     hash_threads: Positive = 1
     hash_queue: Positive = 64
     max_connections: Positive = 10_000
@@ -56,6 +59,15 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_file: str = ""
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what does not fit together."""
+        least = KIB_A_LANE * self.argon2_parallelism
+        if self.argon2_memory_kib < least:
+            raise ValueError(
+                f"argon2_memory_kib is {self.argon2_memory_kib}: expected {least} or more, "
+                f"since argon2_parallelism is {self.argon2_parallelism}"
+            )
 
 
 def load(path: Path | None) -> ServerSettings:

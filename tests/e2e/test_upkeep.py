@@ -9,6 +9,8 @@ import shutil
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,12 +152,49 @@ def test_a_reload_makes_room_for_more_connections_or_says_what_is_in_the_way(ten
     tended.write("max_connections = 1000")
     assert operate(tended, "settings reload").output == "max_connections: 10000 is now 1000\n"
     assert resource.prlimit(pid, files)[0] > 1_000
-    assert "event=open-files-limit" not in tended.log
     tended.write("max_connections = 5000")
     assert operate(tended, "settings reload").output == (
         "max_connections: 1000 is now 5000; the limit of open files has room for 1,404 only\n"
     )
-    assert "event=open-files-limit wanted=5000 room=1404" in tended.log
+    until(lambda: "event=open-files-limit wanted=5000 room=1404" in tended.log, "the warning")
+
+
+def test_a_reload_with_hashes_that_cannot_be_changes_nothing(tended: Tended, tmp_path: Path) -> None:
+    before = operate(tended, "settings").output
+    tended.write('registration = "closed"\nrelay = true\nargon2_parallelism = 2')
+    refused = operate(tended, "settings reload")
+    assert (refused.code, refused.output.count("\n")) == (1, 1)
+    assert "argon2_memory_kib is 8: expected 16 or more, since argon2_parallelism is 2." in refused.output
+    assert operate(tended, "settings").output == before
+    tended.terminate()
+    started = parley_server("--settings", str(tended.file), "--data", str(tended.folder), "--headless")
+    assert (started.code, started.output.count("\n")) == (1, 1)
+    assert "argon2_memory_kib is 8: expected 16 or more" in started.output
+
+
+def test_too_little_memory_for_a_hash_is_said_at_the_start_and_by_a_reload(tended: Tended) -> None:
+    said = "argon2_memory_kib is 4194304, and no hash can be made: memory allocation error.\n"
+    limit = 1 << 31  # bytes; half of what the hash wants
+    resource.prlimit(tended.process.pid, resource.RLIMIT_AS, (limit, limit))
+    tended.file.write_text('[server]\nregistration = "closed"\nargon2_memory_kib = 4194304\n')
+    assert operate(tended, "settings reload").output == said
+    assert '"closed"' not in operate(tended, "settings registration").output
+    tended.terminate()
+    start = [
+        "prlimit",
+        f"--as={limit}",
+        sys.executable,
+        "-m",
+        "server.main",
+        "--listen",
+        "127.0.0.1:0",
+        "--headless",
+    ]
+    options = ["--settings", str(tended.file), "--data", str(tended.folder)]
+    started = subprocess.run(
+        [*start, *options], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (started.returncode, started.stderr) == (1, f"parley-server: {said}")
 
 
 def test_a_new_certificate_is_shown_without_a_restart(tended: Tended, tmp_path: Path) -> None:

@@ -27,6 +27,15 @@ def test_the_shipped_file_says_exactly_the_defaults() -> None:
         ("[sever]\nlisten = ':1'\n", ["sever", "server"]),
         ("[server]\nhash_queue = 'many'\n", ["hash_queue", "int"]),
         ("[server]\nregistration = 'maybe'\n", ["registration", "maybe"]),
+        ("[server]\nhash_queue = 0\n", ["hash_queue is 0: expected `int` >= 1."]),
+        ("[server]\nargon2_time = 101\n", ["argon2_time is 101: expected `int` <= 100."]),
+        ("[server]\nargon2_memory_kib = 7\n", ["argon2_memory_kib is 7: expected `int` >= 8."]),
+        (
+            f"[server]\nargon2_memory_kib = {2**33}\n",
+            [f"argon2_memory_kib is {2**33}: expected `int` <= 4194304."],
+        ),
+        ("[server]\nargon2_memory_kib = 31\nargon2_parallelism = 4\n", ["31: expected 32 or more"]),
+        ("[server]\nargon2_parallelism = 65\n", ["argon2_parallelism is 65: expected `int` <= 64."]),
         ("[server\n", ["TOML"]),
     ],
 )
