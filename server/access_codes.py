@@ -7,6 +7,7 @@ from time import time
 from server.access import Access, Registration
 from server.accounts import Account
 from server.codes import code_digest
+from server.errors import Overtaken
 from server.ledger import SqliteLedger
 from wire.errors import ErrorCode, Refused
 from wire.names import NameKey
@@ -45,8 +46,10 @@ class AccessCodes:
             self._in_use.discard(digest)
             await self._ledger.settle_invite(digest, used=used)
 
-    async def redeem_reset(self, token: str, account: Account | None) -> bool:
-        """Whether a token may set a new password for an account; it is used up then."""
-        digest = code_digest(token)
-        number = account.id if account is not None else None
-        return await self._ledger.take_reset(digest, number, time())
+    async def may_reset(self, digest: bytes, account: Account | None) -> Account:
+        """The account for which a token may set a new password; it is not used up. Raises `Overtaken`."""
+        # The same look without an account, which the time would tell of.
+        good = await self._ledger.good_reset(digest, account.id if account is not None else None, time())
+        if account is None or not good:
+            raise Overtaken("The token is not good.")
+        return account

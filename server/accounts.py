@@ -16,6 +16,7 @@ import msgspec
 from server.database import open_database
 from server.errors import DataFolderError, NameInUse, Overtaken
 from server.lane import Lane, Work
+from server.schema import STEPS
 from wire.errors import ErrorCode, Refused
 from wire.messages import Visibility
 from wire.names import NameKey, skeleton
@@ -26,42 +27,6 @@ AccountId = NewType("AccountId", int)
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 SCAN = 10_000  # keys that one turn compares with a pattern; 2 ms
 
-STEPS = (
-    """
-CREATE TABLE accounts (
-    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, skeleton TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
-    password_hash TEXT NOT NULL, created REAL NOT NULL, fingerprint BLOB NOT NULL,
-    visibility TEXT NOT NULL, allowed TEXT NOT NULL, last_seen REAL NOT NULL, epoch INTEGER NOT NULL
-)""",
-    # AUTOINCREMENT: the id of a removed account is never given again. Nobody counts as idle by the upgrade.
-    """
-CREATE TABLE accounts_2 (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, skeleton TEXT NOT NULL UNIQUE,
-    name TEXT NOT NULL, password_hash TEXT NOT NULL, created REAL NOT NULL, fingerprint BLOB NOT NULL,
-    visibility TEXT NOT NULL, allowed TEXT NOT NULL, last_seen REAL NOT NULL, epoch INTEGER NOT NULL,
-    active REAL NOT NULL
-);
-INSERT INTO accounts_2 SELECT id, key, skeleton, name, password_hash, created, fingerprint, visibility,
-    allowed, last_seen, epoch, CAST(strftime('%s', 'now') AS REAL) FROM accounts;
-DROP TABLE accounts;
-ALTER TABLE accounts_2 RENAME TO accounts;
-CREATE TABLE journal (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, undoes INTEGER, content BLOB NOT NULL, digest BLOB NOT NULL
-);
-CREATE TABLE bans (key TEXT PRIMARY KEY, ban BLOB NOT NULL);
-CREATE TABLE invites (
-    digest BLOB PRIMARY KEY, entry INTEGER NOT NULL, expires REAL NOT NULL, used_by TEXT,
-    settled INTEGER NOT NULL
-);
-CREATE TABLE resets (
-    digest BLOB PRIMARY KEY, entry INTEGER NOT NULL, account INTEGER NOT NULL, expires REAL NOT NULL
-);
-CREATE TABLE removed (entry INTEGER NOT NULL, account BLOB NOT NULL, until REAL NOT NULL);
-CREATE TABLE policy (name TEXT PRIMARY KEY, value TEXT NOT NULL)""",
-    "ALTER TABLE accounts ADD COLUMN blocked TEXT NOT NULL DEFAULT '{}'",
-)
-"""The schema as `server.database` builds it, the tables of `server.ledger` included: a step is never changed
-once it was released, only followed."""
 _COLUMNS = (
     "id, key, name, password_hash, created, fingerprint, visibility, allowed, last_seen, epoch, active, "
     "blocked"
@@ -136,6 +101,13 @@ class AccountStore(Protocol):
 
         Raises `Overtaken` where the fields in `provided` are no longer so: what a change was decided on, such
         as the password that was verified, may have been changed by another that came first.
+        """
+        ...
+
+    async def redeem(self, account_id: AccountId, digest: bytes, now: float, **changes: Any) -> Account:
+        """Uses up a reset token and keeps what it allows, of a new epoch: both or neither.
+
+        Raises `Overtaken` where the token is not, or no longer, good for the account.
         """
         ...
 
@@ -251,23 +223,22 @@ class SqliteAccounts:
         **changes: Any,
     ) -> Account:
         """See `AccountStore`."""
-        assignments = [f"{column} = ?" for column in changes] + ["epoch = epoch + 1"] * new_epoch
-        conditions = ["id = ?", *(f"{column} = ?" for column in provided)]
-        statement = (
-            f"UPDATE accounts SET {', '.join(assignments)} WHERE {' AND '.join(conditions)}"
-            f" RETURNING {_COLUMNS}"
-        )
-        values = [*map(_column, changes.values()), account_id, *map(_column, provided.values())]
+        return await self._run(self._changes, _change(account_id, changes, provided, new_epoch=new_epoch))
 
-        def write(connection: sqlite3.Connection) -> tuple[Any, ...]:
-            rows: list[tuple[Any, ...]] = connection.execute(statement, values).fetchall()
-            if rows:
-                return rows[0]
-            if _one(connection, _BY_ID, account_id) is not None:
-                raise Overtaken("The account was changed meanwhile.")
-            raise Refused(ErrorCode.UNKNOWN_NAME, "That account was deleted.")
+    async def redeem(self, account_id: AccountId, digest: bytes, now: float, **changes: Any) -> Account:
+        """See `AccountStore`."""
+        change = _change(account_id, changes, NOTHING, new_epoch=True)
 
-        return _account(await self._run(self._changes, write))
+        def write(connection: sqlite3.Connection) -> Account:
+            used = connection.execute(
+                "DELETE FROM resets WHERE digest = ? AND account = ? AND expires > ?",
+                (digest, account_id, now),
+            )
+            if not used.rowcount:
+                raise Overtaken("The token is not good.")
+            return change(connection)
+
+        return await self._run(self._changes, write)
 
     async def count(self) -> int:
         """See `AccountStore`."""
@@ -333,6 +304,27 @@ def read_all(path: Path) -> Iterator[Account]:
 def _one(connection: sqlite3.Connection, statement: str, value: object) -> Account | None:
     row = connection.execute(statement, (value,)).fetchone()
     return _account(row) if row else None
+
+
+def _change(
+    account_id: AccountId, changes: Mapping[str, Any], provided: Mapping[str, Any], *, new_epoch: bool
+) -> Work[Account]:
+    assignments = [f"{column} = ?" for column in changes] + ["epoch = epoch + 1"] * new_epoch
+    conditions = ["id = ?", *(f"{column} = ?" for column in provided)]
+    statement = (
+        f"UPDATE accounts SET {', '.join(assignments)} WHERE {' AND '.join(conditions)} RETURNING {_COLUMNS}"
+    )
+    values = [*map(_column, changes.values()), account_id, *map(_column, provided.values())]
+
+    def write(connection: sqlite3.Connection) -> Account:
+        rows: list[tuple[Any, ...]] = connection.execute(statement, values).fetchall()
+        if rows:
+            return _account(rows[0])
+        if _one(connection, _BY_ID, account_id) is not None:
+            raise Overtaken("The account was changed meanwhile.")
+        raise Refused(ErrorCode.UNKNOWN_NAME, "That account was deleted.")
+
+    return write
 
 
 def _range(

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import IO
 
-from server.accounts import STEPS
 from server.database import open_database, snapshot
 from server.datafolder import DataFolder
 from server.errors import BackupFailed
+from server.schema import STEPS
 
 MAX_RESTORED = 1 << 40  # bytes of one file; a damaged archive must not fill the disk
 _LEFT_OUT = frozenset({"lock", "typed-commands.dat"})

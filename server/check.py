@@ -13,9 +13,9 @@ import msgspec
 from cryptography import x509
 
 from server.acceptor import FAREWELLS, OTHER_FILES
-from server.accounts import STEPS
 from server.errors import PortTaken, ServerError
 from server.listener import listening_socket, tls_context
+from server.schema import STEPS
 from server.settings import ServerSettings, data_folder, listen_address, metrics_address
 
 SOON = timedelta(days=30)  # before a certificate ends, in which it is a warning

@@ -14,6 +14,7 @@ from server.access import Access
 from server.access_codes import AccessCodes
 from server.accounts import Account, AccountId, AccountStore
 from server.client import Client
+from server.codes import code_digest
 from server.credentials import checked_fingerprint, checked_name
 from server.directory import Directory
 from server.effects import Effect, Happened
@@ -170,15 +171,20 @@ class Entrance:
         except Refused:
             self._throttles.abandoned(attempt, monotonic())
             raise
-        if not await self._codes.redeem_reset(request.token, account) or account is None:
+        digest = code_digest(request.token)
+        try:
+            account = await self._codes.may_reset(digest, account)
+            self._access.check(client.address, time(), account.key)  # a ban does not use the token up
+            changes = {"fingerprint": key_fingerprint, "password_hash": password_hash}
+            account = await self._accounts.redeem(account.id, digest, time(), active=time(), **changes)
+        except Overtaken:
             self._perform([Happened(time(), "reset-failed", request.name, address=client.address)])
             raise Refused(
                 ErrorCode.WRONG_CREDENTIALS, "The name or the token is not right, or the token has run out."
-            )
+            ) from None
         self._throttles.succeeded(attempt, monotonic())
         self._perform([Happened(time(), "reset", account.name, address=client.address)])
-        changes = {"fingerprint": key_fingerprint, "password_hash": password_hash}
-        return await self._begin(client, account, request.endpoints, **changes)
+        return self._enter(client, account, request.endpoints)
 
     async def _resume(self, client: Client, request: messages.Resume) -> Message:
         claim = self._mint.check(request.token, time())

@@ -188,11 +188,11 @@ class SqliteLedger:
         sql = "SET settled = 1" if used else "SET used_by = NULL"
         await self._changed(f"UPDATE invites {sql} WHERE digest = ?", digest)
 
-    async def take_reset(self, digest: bytes, account: AccountId | None, now: float) -> bool:
-        """Whether the token is good for an account, which is used up then; for none it never is."""
-        return await self._changed(
-            "DELETE FROM resets WHERE digest = ? AND account = ? AND expires > ?", digest, account, now
-        )
+    async def good_reset(self, digest: bytes, account: AccountId | None, now: float) -> bool:
+        """Whether the token is good for an account, for none never; `AccountStore.redeem` uses it up."""
+        sql = "SELECT 1 FROM resets WHERE digest = ? AND account = ? AND expires > ?"
+        found = await self._run(lambda: self._connection.execute(sql, (digest, account, now)).fetchone())
+        return found is not None
 
     async def removed(self, entry: int, now: float) -> list[Account]:
         """The accounts that an entry removed, while they are kept."""

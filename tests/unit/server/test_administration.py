@@ -208,6 +208,21 @@ def test_a_token_sets_a_new_password_once_and_ends_what_the_old_one_began(house:
     house.done(lambda client: client.login("alice", NEW, ALICE))
 
 
+def test_a_ban_does_not_use_a_token_up_nor_tell_of_itself_without_one(house: House) -> None:
+    house.done(signup("alice"))
+    (token,) = house.operator.ask(ResetPassword("alice", time.time() + SOON)).codes
+    ban = house.operator.ask(PlaceBan(target_of("alice"))).number
+
+    def reset(token: str) -> Callable[[PhoneBook], Awaitable[Session]]:
+        return lambda client: client.login("alice", NEW, ALICE, reset=token)
+
+    assert house.refused(reset(token)).code == ErrorCode.BANNED
+    assert house.refused(reset("1234")).code == ErrorCode.WRONG_CREDENTIALS
+    house.operator.ask(Undo(ban or 0))
+    house.done(reset(token))
+    house.done(lambda client: client.login("alice", NEW, ALICE))
+
+
 def test_a_token_can_be_revoked_and_a_new_one_takes_its_place(house: House) -> None:
     house.done(signup("alice"))
     first = house.operator.ask(ResetPassword("alice", time.time() + SOON))

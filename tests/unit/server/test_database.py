@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from server.accounts import STEPS, SqliteAccounts, read_all
+from server.accounts import SqliteAccounts, read_all
 from server.database import open_database, snapshot, version_of
 from server.ledger import SqliteLedger
+from server.schema import STEPS
 from wire.messages import Visibility
 
 PATIENCE = 60.0  # seconds
