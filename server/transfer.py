@@ -24,16 +24,15 @@ from wire.errors import BadName
 from wire.limits import FINGERPRINT_BYTES, MAX_ALLOWED, MAX_BLOCKED, MAX_NAME
 from wire.messages import Visibility
 from wire.names import NameKey, check_name, is_key, name_key, skeleton
+from wire.times import Moment
 
 FORMAT = 1
 MAX_FILE = 1 << 30  # bytes; about two million accounts
 MAX_NUMBER = 1 << 53  # of an id or an epoch; both are counted on from there, and SQLite's end is 2^63
-MAX_TIME = 253_370_764_800.0  # seconds since the epoch: the year 9999, the last that `datetime` has
 _HEADER = re.compile(r"\s*\[\[\s*account\s*\]\]")
 _HEX = f"^[0-9a-f]{{{2 * FINGERPRINT_BYTES}}}$"
 
 
-Moment = Annotated[float, Meta(ge=0, le=MAX_TIME)]
 Blocked = tuple[Annotated[str, Meta(max_length=MAX_NAME)], Moment]
 """To whom an account looks offline, and since when."""
 

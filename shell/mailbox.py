@@ -164,6 +164,11 @@ class Mailbox:
                 log.exception("event=mailbox_fault")
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            if len(group) > 1 and not isinstance(error, sqlite3.OperationalError):
+                # It is not the disk: what is wrong with one of them is no reason to refuse the others.
+                for job in group:
+                    self._commit([job])
+                return
             failure = MailboxFailed(f"The mailbox {self._path} could not be written: {error}")
             _tell(group, [failure] * len(group))
             self._unconfirmed = self._unconfirmed and bool(group)

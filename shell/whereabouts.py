@@ -163,4 +163,4 @@ async def _resolved(server: str) -> list[Endpoint]:
     except OSError as error:
         log.warning("event=stun_unresolved server=%r reason=%r", server, str(error))
         return []
-    return [Endpoint(str(addresses[0][4][0]), port)]
+    return [Endpoint(plain_host(str(addresses[0][4][0])), port)]

@@ -13,6 +13,8 @@ import enum
 
 import msgspec
 
+from wire.times import Moment
+
 
 class ErrorCode(enum.IntEnum):
     """JSON-RPC 2.0 §5.1 codes, and Parley's own (positive, outside the reserved range)."""
@@ -58,7 +60,7 @@ class ErrorData(msgspec.Struct, frozen=True, omit_defaults=True):
     """Seconds after which trying again makes sense; 0 where time does not help."""
     reason: str = ""
     """For `banned`: the operator's words."""
-    until: float = 0.0
+    until: Moment = 0.0
     """For `banned`: when it ends, seconds since the epoch; 0 for never."""
 
 

@@ -26,6 +26,7 @@ from wire.limits import (
 )
 from wire.paths import PATH_KEY_BYTES
 from wire.tickets import TICKET_ID_BYTES
+from wire.times import Moment
 
 ALPN = "parley/1"
 PROBE_FIRST_BYTE = 0x08
@@ -122,7 +123,7 @@ class Text(Frame, frozen=True, tag="text"):
     """A message."""
 
     id: MessageId
-    written: float
+    written: Moment
     """When it was written, seconds since the epoch by the writer's clock."""
     text: Annotated[str, Meta(max_length=MAX_TEXT)]
     choices: Choices | None = None

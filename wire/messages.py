@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from wire import limits
 from wire.relay import PASS_BYTES
+from wire.times import Moment
 
 Name = Annotated[str, Meta(min_length=1, max_length=limits.MAX_NAME)]
 Password = Annotated[str, Meta(max_length=limits.MAX_PASSWORD)]
@@ -70,6 +71,8 @@ class Endpoint(Message, frozen=True):
     def __post_init__(self) -> None:
         """Raises ValueError for a host that is no address of one machine; a name would cost a look-up."""
         address = ipaddress.ip_address(self.host)
+        if "%" in self.host:  # a zone means something on its own machine only, and may be any text
+            raise ValueError("an address has a zone")
         if address.is_multicast or address.is_unspecified:
             raise ValueError(f"{self.host} is no address of one machine")
 
@@ -211,7 +214,7 @@ class Welcome(Message, frozen=True):
     major: int
     minor: int
     server: str
-    time: float
+    time: Moment
     """The phone book's clock, for judging the expiry of introductions."""
     ticket_key: bytes
     """Ed25519 public key (32 bytes, RFC 8032) that signs introductions."""
@@ -252,9 +255,9 @@ class Profile(Message, frozen=True):
 
     name: str
     status: Status
-    since: float
+    since: Moment
     """When the status began, as far as others may know."""
-    created: float
+    created: Moment
     fingerprint: FingerprintBytes
     endpoints: tuple[Endpoint, ...] | None = None
     """None for those who were not introduced; empty for somebody offline."""
@@ -311,7 +314,7 @@ class Knocked(Message, frozen=True):
     """Somebody left word that they want to talk."""
 
     name: str
-    time: float
+    time: Moment
     """When, by the phone book's clock."""
 
 

@@ -40,7 +40,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]], *, p
     for column in columns:
         made.add_column(Text(column, HEADING), overflow="fold")
     for row in rows:
-        made.add_row(*row)
+        # Rich takes a bare string for markup, and what others write must be none.
+        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     return made
 
 

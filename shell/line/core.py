@@ -127,6 +127,8 @@ class LineCore(Consents):
             return self._receipt(peer, frame, now)
         if isinstance(frame, Read):
             return [KeepRead(key, MessageId(frame.id))]
+        if peer.line is not None and peer.line.id == line and peer.line.deaf_since is not None:
+            return []
         held = peer.contact.consent is not Consent.ACCEPTED
         message = Incoming(
             MessageId(frame.id), key, frame.text, frame.written, held, frame.choices, frame.answers
@@ -134,6 +136,12 @@ class LineCore(Consents):
         return [KeepIncoming(message, line, self._rules.max_held)]
 
     # --- what the disk says -----------------------------------------------------------------------------
+
+    def incoming_not_kept(self, message: Incoming, line: LineId, now: float) -> None:
+        """The disk refused a message: nothing that follows on this line is taken, so that the order holds."""
+        peer = self._peers[message.peer]
+        if peer.line is not None and peer.line.id == line and peer.line.deaf_since is None:
+            peer.line.deaf_since = now
 
     def incoming_kept(self, message: Incoming, kept: Kept, line: LineId) -> list[Effect]:
         """The message is on disk: only now its writer gets a receipt and the user sees it."""

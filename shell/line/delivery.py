@@ -18,7 +18,10 @@ from wire.names import NameKey, name_key
 MAX_WAKING = 60.0  # seconds in which everybody comes back after the phone book was away
 MAX_RETRY = 60.0  # seconds between attempts to reach somebody who is online, at most
 RECEIPT_PATIENCE = 10.0  # seconds without a receipt after which a line counts as dead
+COMPLAINT_PAUSE = 2.0  # seconds before somebody is called again who did not like what was said
 RACE = 5.0  # seconds within which two lines, one dialed by each side, count as dialed at once
+
+_COMPLAINTS = (LineClose.BAD_FRAME, LineClose.BAD_PROOF, LineClose.TOO_MANY)
 
 
 class Delivery(People):
@@ -52,6 +55,8 @@ class Delivery(People):
         lost = self._lost(peer)
         if code is LineClose.KEY_NOT_TRUSTED:
             return [*lost, *self._turned_away(peer, now)]
+        if code in _COMPLAINTS:
+            peer.retry_at = now + COMPLAINT_PAUSE
         return [*lost, *self._advance(peer, now)]
 
     def dial_failed(self, name: str, reason: str, now: float, *, offline: bool) -> list[Effect]:
@@ -103,6 +108,8 @@ class Delivery(People):
         """Time has passed: retries are due, lines that give no receipts are given up."""
         effects: list[Effect] = []
         for peer in self._peers.values():
+            if peer.line is not None and now - (peer.line.deaf_since or now) > RECEIPT_PATIENCE:
+                effects += self._hang_up(peer, LineClose.DONE)  # on the next line all of it comes again
             since = peer.outbox.oldest_in_flight
             # Whatever arrives shows that the line lives: long messages on a slow one take their time.
             if (

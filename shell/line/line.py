@@ -57,6 +57,7 @@ from wire.errors import BadTicket, Refused
 from wire.frames import MESSAGE_ID_BYTES, LineClose, TransferFrame
 from wire.messages import Endpoint, Introduction
 from wire.names import NameKey, name_key
+from wire.times import possible
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -168,7 +169,7 @@ class Line(Decisions):
             MessageId(secrets.token_bytes(MESSAGE_ID_BYTES)),
             name_key(name),
             sendable,
-            round(time(), 3),
+            round(possible(time()), 3),
             choices=choices,
             answers=answers,
         )
@@ -269,6 +270,8 @@ class Line(Decisions):
         for keep in keeps:
             if isinstance(keep, KeepOutgoing):
                 self._core.not_written(keep.message)
+            elif isinstance(keep, KeepIncoming):
+                self._core.incoming_not_kept(keep.message, keep.line, monotonic())
         for act in acts:
             if isinstance(act, SendFrames):
                 # What the core thinks is on its way is not; a new line begins with what waits.

@@ -18,6 +18,8 @@ class OpenLine:
     """Monotonic seconds."""
     heard: float = 0.0
     """When a frame came last, monotonic seconds."""
+    deaf_since: float | None = None
+    """When the disk refused what came on it, monotonic seconds: what follows would be shown before it."""
 
 
 @dataclass(slots=True)

@@ -2,13 +2,15 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from shell.errors import MailboxFailed
 from shell.line.effects import KeepIncoming, KeepOutgoing, KeepState
-from shell.line.model import Incoming, MessageId, Outgoing, State
+from shell.line.model import Incoming, Kept, MessageId, Outgoing, State
 from shell.mailbox import CONFIRM_AFTER, WAL_BYTES, Mailbox
 from tests.unit.line.lines import PATIENCE
 from wire.names import NameKey
@@ -85,3 +87,26 @@ def test_a_log_of_full_length_is_read_as_any_other(tmp_path: Path) -> None:
     reopened = sqlite3.connect(copy)
     assert reopened.execute("SELECT outgoing, text FROM messages").fetchall() == [(1, "hello"), (0, "hello")]
     reopened.close()
+
+
+def test_one_that_cannot_be_kept_takes_no_other_along(mailbox: Mailbox) -> None:
+    impossible = KeepIncoming(Incoming(MessageId(b"x" * 16), BOB, "hello", float("nan")), 1)
+
+    async def both() -> tuple[object, object]:
+        begun, go_on = threading.Event(), threading.Event()
+
+        def hold(connection: sqlite3.Connection) -> None:
+            begun.set()
+            go_on.wait(PATIENCE)
+
+        held = asyncio.create_task(mailbox.read(hold))
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        kept = asyncio.gather(mailbox.keep([impossible]), mailbox.keep([IN]), return_exceptions=True)
+        await asyncio.sleep(0)
+        go_on.set()
+        await held
+        return await kept
+
+    refused, kept = asyncio.run(both())
+    assert isinstance(refused, MailboxFailed)
+    assert kept == [Kept.NEW]

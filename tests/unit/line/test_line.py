@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shell.events import KeyChanged, MessageArrived, MessagesRead, NotTrusted, RequestArrived
+from shell.events import KeyChanged, MessageArrived, MessagesRead, NotTrusted, RequestArrived, StorageFailed
 from shell.line.model import Rules, State
 from shell.line.quic import Quic
 from shell.line.retries import Retries
@@ -158,6 +158,36 @@ def test_a_full_disk_is_said_and_nothing_is_sent(tmp_path: Path) -> None:
             lambda connection: connection.execute("SELECT count(*) FROM messages").fetchone()[0]
         )
         assert len(texts(bob)) == kept >= sent
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_what_the_disk_refused_once_comes_again_in_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shell.line.delivery.RECEIPT_PATIENCE", 0.5)
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        refusal = "WHEN new.text = 'first' BEGIN SELECT RAISE(ABORT, 'the disk refused'); END"
+        await bob.mailbox.read(
+            lambda connection: connection.execute(
+                f"CREATE TEMP TRIGGER refusal BEFORE INSERT ON messages {refusal}"
+            )
+        )
+        bob.events.clear()
+        await alice.line.write("bob", "first")
+        await bob.until(lambda events: bool(bob.told(StorageFailed)))
+        await bob.mailbox.read(lambda connection: connection.execute("DROP TRIGGER refusal"))
+        for text in ("second", "third"):
+            await alice.line.write("bob", text)
+            # What comes the other way does not keep the line alive that hears nothing.
+            written = await bob.line.write("alice", f"before {text}")
+            assert (await bob.line.settled(written, PATIENCE)).state is State.DELIVERED
+        await bob.until(lambda events: len(texts(bob)) >= 3)
+        assert texts(bob) == ["first", "second", "third"]
         for person in (alice, bob):
             await town.leave(person)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from server.accounts import Account, AccountId, SqliteAccounts, read_all
 from server.embedded import EmbeddedPhoneBook
 from server.errors import NameInUse, TransferFailed
-from server.transfer import MAX_NUMBER, MAX_TIME, export_accounts, read_accounts
+from server.transfer import MAX_NUMBER, export_accounts, read_accounts
 from shell.datafolder import DataFolder
 from shell.phonebook import PhoneBook
 from tests.strategies import names
@@ -23,6 +23,7 @@ from wire.certificates import make_identity
 from wire.limits import MAX_NAME
 from wire.messages import Done, SetBlocked, SetVisibility, Visibility
 from wire.names import NameKey, name_key, skeleton
+from wire.times import MAX_TIME
 
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$ZGlnZXN0ZGlnZXN0ZGlnZXN0ZGln"
 moments = st.floats(min_value=0, max_value=MAX_TIME)

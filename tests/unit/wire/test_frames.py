@@ -24,6 +24,12 @@ def test_a_message_arrives_as_it_was_sent(message_id: bytes, written: float, tex
     assert decode_frame(encode_frame(sent)[LENGTH_BYTES:]) == sent
 
 
+@pytest.mark.parametrize("written", [float("nan"), float("inf"), -1.0, 1e300, 3e11])
+def test_a_message_of_no_calendar_is_bad(written: float) -> None:
+    with pytest.raises(BadFrame):
+        decode_frame(encode_frame(Text(bytes(16), written, "hello"))[LENGTH_BYTES:])
+
+
 def test_the_longest_message_fits_a_frame() -> None:
     assert len(encode_frame(Text(bytes(16), 1e10, "x" * MAX_TEXT))) <= MAX_LINE_FRAME
 
