@@ -171,6 +171,8 @@ class Connection(asyncio.Protocol):
                 return
             try:
                 if isinstance(request, BadRequest):
+                    if request.code not in _ENDS_CONNECTION:
+                        self._service.charge(self.client)
                     raise request
                 result = self._service.answer(self.client, request.params)
             except Refused as error:

@@ -70,7 +70,7 @@ class Service:
     def answer(self, client: Client, request: Message) -> Answer:
         """The reply to a request, or a coroutine of it. Raises `Refused`, as the coroutine may."""
         self.requests += 1
-        if client.credit < 1:
+        if client.credit < 1:  # as in `charge`, without a call for every look-up
             self._refill(client)
         client.credit -= 1
         session = self._directory.session(client.session_id) if client.session_id is not None else None
@@ -109,6 +109,12 @@ class Service:
                 raise Refused(ErrorCode.ALREADY_LOGGED_IN, "This connection is logged in; log out first.")
             case _:
                 raise Refused(ErrorCode.METHOD_NOT_FOUND, "There is no such request.")
+
+    def charge(self, client: Client) -> None:
+        """Counts what was wrong before it was a request. Raises `Refused` where there was too much."""
+        if client.credit < 1:
+            self._refill(client)
+        client.credit -= 1
 
     def change(self, settings: ServerSettings) -> None:
         """Other settings from now on."""

@@ -87,6 +87,30 @@ def test_a_wrong_request_is_answered_and_the_connection_lives(server: Server) ->
     asyncio.run(talk())
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        PING,
+        b'{"jsonrpc":"2.0","id":2,"method":"whois","params":{}}\n',
+        b'{"jsonrpc":"2.0","id":2,"method":"nonsense","params":{}}\n',
+    ],
+)
+def test_a_stream_of_requests_is_throttled_right_or_wrong(tmp_path: Path, line: bytes) -> None:
+    settings = ServerSettings(
+        "127.0.0.1:0", str(tmp_path / "server"), argon2_memory_kib=8, requests_per_second=10
+    )
+
+    async def talk(address: str) -> None:
+        async with raw(address) as client:
+            await client.send(HELLO, line * 200)
+            assert "result" in await client.answer()
+            codes = [(await client.answer()).get("error", {}).get("code") for _ in range(200)]
+            assert codes.count(ErrorCode.RATE_LIMITED) > 100
+
+    with EmbeddedPhoneBook(settings) as book:
+        asyncio.run(talk("{}:{}".format(*book.address)))
+
+
 def test_hello_comes_first_and_speaks_this_version(server: Server) -> None:
     async def talk() -> None:
         async with raw(server.address) as client:
