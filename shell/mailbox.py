@@ -82,6 +82,7 @@ class Mailbox:
         """Opens or makes the file (mode 0600). Raises `MailboxFailed`."""
         self._path = path
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._closed = False
         self._full = True
         self._unconfirmed = False
         try:
@@ -98,6 +99,7 @@ class Mailbox:
 
     def close(self) -> None:
         """Finishes what was handed over and closes the file."""
+        self._closed = True
         self._jobs.put(None)
         self._thread.join()
         self._connection.close()
@@ -123,6 +125,8 @@ class Mailbox:
     async def _do(self, question: Callable[[sqlite3.Connection], T], *, durable: bool) -> T:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
+        if self._closed:
+            raise MailboxFailed("The mailbox is closed.")
         if self._jobs.qsize() >= MAX_JOBS:
             raise MailboxFailed(f"The disk is too slow: {MAX_JOBS} writes wait.")
         self._jobs.put(Job(question, loop, answer, durable))

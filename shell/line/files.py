@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Protocol, assert_never
 
 from shell import ledger
-from shell.errors import MailboxFailed
-from shell.events import Event, FileOffered, FileStopped, StorageFailed
+from shell.errors import MailboxFailed, NotLoggedIn
+from shell.events import Event, FileOffered, FileStopped
 from shell.line.carrier import Carrier
 from shell.line.channel import Channel
 from shell.line.effects import Effect
@@ -39,6 +39,7 @@ from shell.line.transfer import (
     TransferId,
     Transfers,
 )
+from shell.line.turns import Action, Turns
 from shell.mailbox import Mailbox
 from wire.frames import (
     TRANSFER_ID_BYTES,
@@ -58,9 +59,6 @@ log = logging.getLogger(__name__)
 
 PIPE_PATIENCE = 60.0  # seconds without a line after which a pipe is over
 LAST_WORD_PATIENCE = 3.0  # seconds for the other side to hear that all of a pipe came
-MAX_TURNS = 1_000  # words about transfers that may wait for the disk; beyond, further ones are dropped
-
-Action = Callable[[], list[TransferEffect]]
 
 
 class Lines(Protocol):
@@ -113,27 +111,28 @@ class Files:
         self._endpoint = endpoint
         self._taking = taking
         self._tell = tell
-        self._mailbox: Mailbox | None = None
         self.core = Transfers(max_bytes=taking.max_bytes)
-        self._turn = asyncio.Lock()
+        self._turns = Turns(self._act, tell)
         self._carrier = Carrier(endpoint, lines.channel_to, taking, self._finished, self._failed)
         self._pipes: dict[NameKey, Pipe] = {}
         self._greeted: dict[NameKey, Channel] = {}
         self._wanted: set[NameKey] = set()
-        self._watchers: list[asyncio.Future[None]] = []
         self._tasks = Tasks()
 
     async def start(self, mailbox: Mailbox) -> None:
         """Takes up what is not over."""
         known = await mailbox.read(ledger.transfers)
         self.core = Transfers(known, max_bytes=self._taking.max_bytes)
-        self._mailbox = mailbox
+        self._turns.start(mailbox)
         for transfer in self.core:
             self._want(transfer.peer)
 
     async def stop(self) -> None:
         """Ends; what arrived stays on disk and is gone on with next time."""
         await self._tasks.cancel()
+        await self._turns.stop()
+        for pipe in self._pipes.values():
+            pipe.sink.cut()
         await self._carrier.stop()
 
     # --- what the user does -----------------------------------------------------------------------------
@@ -151,12 +150,12 @@ class Files:
     async def take(self, number: int) -> Transfer:
         """Takes what somebody offers. Raises `NoSuchTransfer`, `CannotTake`, `MailboxFailed`."""
         await self._carrier.check_room(self.core.numbered(number))
-        await self._perform(lambda: self.core.take(number))
+        await self._turns.perform(lambda: self.core.take(number))
         return self.core.numbered(number)
 
     async def end(self, number: int) -> Transfer:
         """Declines an offer or cancels a transfer. Raises `NoSuchTransfer`, `MailboxFailed`."""
-        await self._perform(lambda: self.core.stop(number))
+        await self._turns.perform(lambda: self.core.stop(number))
         return self.core.numbered(number)
 
     async def open_pipe(self, name: str) -> Pipe:
@@ -172,20 +171,26 @@ class Files:
         self._pipes[peer] = pipe = Pipe(peer, transfer.number, source, sink)
         for offered in self.core:
             if offered.peer == peer and _is_offered_pipe(offered) and pipe.incoming is None:
-                await self._perform(self._join(offered, pipe))
+                await self._turns.perform(self._join(offered, pipe))
         return pipe
 
     async def joined(self, pipe: Pipe, patience: float) -> bool:
-        """Waits until the other side has joined, or will not; whether either came within `patience` (s)."""
+        """Waits until the other side has joined, or will not; whether either came within `patience` (s).
+
+        Raises `NotLoggedIn` when the session ends.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 while pipe.incoming is None and not self.core.numbered(pipe.outgoing).over:
-                    await self._next_turn()
+                    await self._turns.next()
                 return True
         return False
 
     async def pipe_over(self, pipe: Pipe) -> tuple[Transfer, ...]:
-        """Waits until both directions are over and both sides know it, or one of them failed."""
+        """Waits until both directions are over and both sides know it, or one of them failed.
+
+        Raises `NotLoggedIn` when the session ends.
+        """
         numbers = [number for number in (pipe.outgoing, pipe.incoming) if number is not None]
         while True:
             ends = tuple(self.core.numbered(number) for number in numbers)
@@ -195,7 +200,7 @@ class Files:
                 if pipe.incoming is not None:
                     await self._be_heard(pipe, self.core.numbered(pipe.incoming).id)
                 return ends
-            await self._next_turn()
+            await self._turns.next()
 
     async def _be_heard(self, pipe: Pipe, incoming: TransferId) -> None:
         """Whoever leaves cannot repeat a lost word: the question behind it is answered once it was heard."""
@@ -203,10 +208,10 @@ class Files:
         if channel is None:
             return
         self._say(channel, Credit(incoming, 0))
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, NotLoggedIn):
             async with asyncio.timeout(LAST_WORD_PATIENCE):
                 while not pipe.heard and self._lines.channel_to(pipe.peer) is channel:
-                    await self._next_turn()
+                    await self._turns.next()
 
     async def close_pipe(self, pipe: Pipe) -> None:
         """Ends both directions, if they are not over. Raises `MailboxFailed`."""
@@ -214,14 +219,14 @@ class Files:
         pipe.source.close()
         for transfer in self.core:
             if transfer.peer == pipe.peer and transfer.kind is TransferKind.PIPE and not transfer.over:
-                await self._perform(
+                await self._turns.perform(
                     lambda id_=transfer.id: self.core.fail(id_, StopReason.CANCELLED, told=False)  # type: ignore[misc]
                 )
 
     async def over(self, number: int) -> Transfer:
-        """Waits until a transfer is over. Raises `NoSuchTransfer`."""
+        """Waits until a transfer is over. Raises `NoSuchTransfer`, `NotLoggedIn` when the session ends."""
         while not (transfer := self.core.numbered(number)).over:
-            await self._next_turn()
+            await self._turns.next()
         return transfer
 
     def moved(self, transfer: Transfer) -> int:
@@ -242,7 +247,7 @@ class Files:
             return self.core.line_opened(peer)
 
         if any(transfer.peer == peer and transfer.wants_line for transfer in self.core):
-            self._begin(action)
+            self._turns.begin(action)
         return []
 
     def line_closed(self, channel: Channel) -> None:
@@ -252,7 +257,7 @@ class Files:
         for pipe in self._pipes.values():
             if channel.peer is not None and name_key(channel.peer) == pipe.peer:
                 self._tasks.spawn(self._wait_for_line(pipe), "pipe")
-        self._turn_over()
+        self._turns.taken()
 
     def received(self, channel: Channel, frame: TransferFrame) -> list[Effect]:
         """A word about a transfer; of the line's own core nothing follows."""
@@ -276,7 +281,7 @@ class Files:
                 self._lines.drop(channel, LineClose.BAD_FRAME, str(error))
                 return []
 
-        self._begin(action)
+        self._turns.begin(action)
         return []
 
     def carried(self, channel: Channel, event: StreamReceived | StreamCut) -> None:
@@ -285,13 +290,6 @@ class Files:
 
     # --- turns ------------------------------------------------------------------------------------------
 
-    def _begin(self, action: Action) -> None:
-        """Takes a turn without waiting for it."""
-        if len(self._tasks) >= MAX_TURNS:
-            log.warning("event=transfers_flooded")
-            return
-        self._tasks.spawn(self._quietly(action), "transfer")
-
     async def _wait_for_line(self, pipe: Pipe) -> None:
         """A program at the other end that is gone does not come back."""
         await asyncio.sleep(PIPE_PATIENCE)
@@ -299,38 +297,6 @@ class Files:
             pipe.sink.cut()
             with contextlib.suppress(MailboxFailed):
                 await self.close_pipe(pipe)
-
-    async def _next_turn(self) -> None:
-        watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watchers.append(watcher)
-        await watcher
-
-    async def _quietly(self, action: Action) -> None:
-        try:
-            await self._perform(action)
-        except MailboxFailed as error:
-            self._tell(StorageFailed(str(error)))
-        except Exception:  # the task's edge: the next turn comes
-            log.exception("event=transfer_fault")
-
-    async def _perform(self, action: Action) -> None:
-        """One turn: what follows from it is committed first, then done. Raises what `action` raises."""
-        async with self._turn:
-            effects = action()
-            kept = [effect.transfer for effect in effects if isinstance(effect, KeepTransfer)]
-            if kept:
-                if self._mailbox is None:
-                    raise MailboxFailed("The mailbox is not open.")
-                await self._mailbox.read(lambda connection: ledger.keep_transfers(connection, kept))
-            for effect in effects:
-                await self._act(effect)
-        self._turn_over()
-
-    def _turn_over(self) -> None:
-        for watcher in self._watchers:
-            if not watcher.done():
-                watcher.set_result(None)
-        self._watchers.clear()
 
     async def _act(self, effect: TransferEffect) -> None:
         match effect:
@@ -359,7 +325,7 @@ class Files:
             transfer = self.core.numbered(event.number)
             pipe = self._pipes.get(transfer.peer)
             if pipe is not None and pipe.incoming is None and _is_offered_pipe(transfer):
-                self._begin(self._join(transfer, pipe))
+                self._turns.begin(self._join(transfer, pipe))
                 return
         if isinstance(event, FileStopped):
             for pipe in self._pipes.values():
@@ -373,10 +339,10 @@ class Files:
         return lambda: self.core.take(offered.number)
 
     async def _finished(self, transfer_id: TransferId, path: str) -> None:
-        await self._quietly(lambda: self.core.finish(transfer_id, path))
+        await self._turns.quietly(lambda: self.core.finish(transfer_id, path))
 
     async def _failed(self, transfer_id: TransferId, reason: StopReason) -> None:
-        await self._quietly(lambda: self.core.fail(transfer_id, reason))
+        await self._turns.quietly(lambda: self.core.fail(transfer_id, reason))
 
     def _want(self, peer: NameKey) -> None:
         wanted = self.core.wants_line(peer)
@@ -409,7 +375,7 @@ class Files:
                 Transfer(transfer_id, number, name_key(name), name, True, kind, title, size, path, stamp)
             )
 
-        await self._perform(action)
+        await self._turns.perform(action)
         made = self.core.get(transfer_id)
         assert made is not None  # noqa: S101 - it was just made
         return made

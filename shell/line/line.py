@@ -153,7 +153,7 @@ class Line(Decisions):
         await self._tasks.cancel()
         await self.files.stop()
         self._network.endpoint.stop()
-        self._waiting.cancel()
+        self._waiting.stop()
 
     # --- what the user does -----------------------------------------------------------------------------
 

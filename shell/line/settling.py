@@ -51,7 +51,8 @@ class Waiting:
             if peer == key and not future.done():
                 future.set_result(Settled(State.QUEUED, offline))
 
-    def cancel(self) -> None:
-        """Nobody will hear any more."""
+    def stop(self) -> None:
+        """Nobody will hear any more: what is not settled rests on this disk."""
         for _, future in list(self._futures.values()):
-            future.cancel()
+            if not future.done():
+                future.set_result(Settled(State.QUEUED))

@@ -1,6 +1,7 @@
 """Files and pipes between real shells: interrupted, declined, joined."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,23 @@ def test_a_pipe_that_is_declined_ends_with_7(friends: Server, tmp_path: Path) ->
     assert (alice.returncode, came) == (7, b""), complaint
     assert b"declined" in complaint
     bob.leave()
+
+
+def test_a_pipe_ends_in_words_when_the_account_is_used_elsewhere(friends: Server, tmp_path: Path) -> None:
+    alice = pipe(friends, tmp_path / "alice", "alice", "bob")
+    bob = pipe(friends, tmp_path / "bob", "bob", "alice")
+    assert bob.stdin is not None
+    bob.stdin.write(b"joined")
+    bob.stdin.flush()
+    assert alice.stdout is not None
+    assert alice.stdout.read(6) == b"joined"
+    again = parley(
+        *("--server", friends.address, "--data", str(tmp_path / "elsewhere"), "--user", "alice"), "-c", "list"
+    )
+    assert again.returncode == 0, again.stderr
+    _, complaint = alice.communicate(timeout=PATIENCE)
+    assert alice.returncode != 0
+    assert b"Your session has ended" in complaint
+    assert b"inside Parley" not in complaint
+    bob.send_signal(signal.SIGINT)
+    bob.communicate(timeout=PATIENCE)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from shell.errors import MailboxFailed, NotLoggedIn
 from shell.events import FileArrived, FileOffered, FileStopped, FileTaken
 from shell.line.candidates import Address
 from shell.line.files import Pipe
+from shell.line.model import State
 from shell.line.sink import unpack
 from shell.line.transfer import Phase, Transfer
 from tests.unit.line.lines import MAX_FILE, PATIENCE, Person, Town
@@ -328,6 +330,31 @@ def test_whoever_leaves_a_pipe_is_heard_before(tmp_path: Path) -> None:
         async with asyncio.timeout(PATIENCE):
             assert (await alice.line.files.over(ours.outgoing)).phase is Phase.DONE
         await town.leave(alice)
+
+    asyncio.run(talk())
+
+
+def test_whoever_waits_hears_when_the_session_ends(tmp_path: Path) -> None:
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        pipe, _ = await joined(alice, bob)
+        written = await alice.line.write("carol", "hello")
+        waits = [
+            asyncio.create_task(alice.line.files.pipe_over(pipe)),
+            asyncio.create_task(alice.line.files.over(pipe.outgoing)),
+        ]
+        read, settled = asyncio.create_task(pipe.sink.read()), asyncio.ensure_future(written.settling)
+        await asyncio.sleep(0)
+        await town.leave(alice)
+        async with asyncio.timeout(PATIENCE):
+            for ended in await asyncio.gather(*waits, return_exceptions=True):
+                assert isinstance(ended, NotLoggedIn)
+            assert await read == b""
+            assert (await settled).state is State.QUEUED
+            await alice.line.files.close_pipe(pipe)
+        with pytest.raises(MailboxFailed, match="closed"):
+            await alice.mailbox.settle()
+        await town.leave(bob)
 
     asyncio.run(talk())
 

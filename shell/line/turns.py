@@ -1,0 +1,90 @@
+"""One turn after another: what follows from an action is committed first and then done, and whoever waits for
+something looks again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from shell import ledger
+from shell.errors import MailboxFailed, NotLoggedIn
+from shell.events import Event, StorageFailed
+from shell.line.tasks import Tasks
+from shell.line.transfer import KeepTransfer, TransferEffect
+from shell.mailbox import Mailbox
+
+log = logging.getLogger(__name__)
+
+MAX_TURNS = 1_000  # that may wait for the disk; beyond, further ones are dropped
+
+Action = Callable[[], list[TransferEffect]]
+
+
+class Turns:
+    """The turns of one account's transfers. Lives on the event loop's thread."""
+
+    def __init__(
+        self, act: Callable[[TransferEffect], Awaitable[None]], tell: Callable[[Event], None]
+    ) -> None:
+        self._act = act
+        self._tell = tell
+        self._mailbox: Mailbox | None = None
+        self._turn = asyncio.Lock()
+        self._watchers: list[asyncio.Future[None]] = []
+        self._tasks = Tasks()
+        self._ended = False
+
+    def start(self, mailbox: Mailbox) -> None:
+        """From now on turns are committed here."""
+        self._mailbox = mailbox
+
+    async def stop(self) -> None:
+        """Ends the turns under way; whoever waits for one is told."""
+        self._ended = True
+        await self._tasks.cancel()
+        self.taken()
+
+    def begin(self, action: Action) -> None:
+        """Takes a turn without waiting for it."""
+        if len(self._tasks) >= MAX_TURNS:
+            log.warning("event=transfers_flooded")
+            return
+        self._tasks.spawn(self.quietly(action), "transfer")
+
+    async def quietly(self, action: Action) -> None:
+        """Takes a turn; what the disk refuses is told as an event."""
+        try:
+            await self.perform(action)
+        except MailboxFailed as error:
+            self._tell(StorageFailed(str(error)))
+        except Exception:  # the task's edge: the next turn comes
+            log.exception("event=transfer_fault")
+
+    async def perform(self, action: Action) -> None:
+        """Takes a turn. Raises what `action` raises, and `MailboxFailed`."""
+        async with self._turn:
+            effects = action()
+            kept = [effect.transfer for effect in effects if isinstance(effect, KeepTransfer)]
+            if kept:
+                if self._mailbox is None:
+                    raise MailboxFailed("The mailbox is not open.")
+                await self._mailbox.read(lambda connection: ledger.keep_transfers(connection, kept))
+            for effect in effects:
+                await self._act(effect)
+        self.taken()
+
+    async def next(self) -> None:
+        """Waits until something may be different. Raises `NotLoggedIn` once nothing will be."""
+        if not self._ended:
+            watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._watchers.append(watcher)
+            await watcher
+        if self._ended:
+            raise NotLoggedIn("Your session has ended, and what was under way with it.")
+
+    def taken(self) -> None:
+        """Something is different; whoever waits looks again."""
+        for watcher in self._watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+        self._watchers.clear()
