@@ -14,7 +14,7 @@ from cryptography import x509
 
 from server.acceptor import FAREWELLS, OTHER_FILES
 from server.errors import PortTaken, ServerError
-from server.listener import listening_socket, tls_context
+from server.listener import listening_pair, tls_context
 from server.schema import STEPS
 from server.settings import ServerSettings, data_folder, listen_address, metrics_address
 
@@ -133,8 +133,9 @@ def _addresses(settings: ServerSettings, *, running: bool) -> Iterator[Finding]:
         if running:
             yield Finding("address", True, f"{settings.listen} (not tried, since a phone book runs)")
         else:
-            listening_socket(host, port).close()
-            yield Finding("address", True, f"{settings.listen} is free")
+            for bound in listening_pair(host, port):
+                bound.close()
+            yield Finding("address", True, f"{settings.listen} is free, TCP and UDP")
     except (PortTaken, ServerError) as error:
         yield Finding("address", False, str(error))
     if settings.metrics_listen:

@@ -376,6 +376,11 @@ def test_check_says_what_is_wrong(tended: Tended, tmp_path: Path) -> None:
     failed = [line for line in wrong.output.splitlines() if line.startswith("FAIL")]
     for words in ("chmod 600", "accounts.db cannot be read", "Something else listens"):
         assert any(words in line for line in failed), wrong.output
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        half = parley_server("check", "--data", str(tmp_path / "new"), "--listen", f"127.0.0.1:{port}")
+    assert (half.code, f"cannot use UDP port {port}" in half.output) == (1, True), half.output
     nowhere = parley_server("check", "--data", str(tmp_path / "new"), "--listen", "127.0.0.1:0")
     assert nowhere.code == 0, nowhere.output
     assert not (tmp_path / "new").exists()
