@@ -140,8 +140,8 @@ class SqliteLedger:
 
     async def entry(self, number: int) -> Entry | None:
         """One entry."""
-        found = await self._run(lambda: self._links("WHERE number = ?", number))
-        return read(found[0]) if found else None
+        found = await self._run(lambda: [read(kept) for kept in self._links("WHERE number = ?", number)])
+        return found[0] if found else None
 
     async def undone_by(self, number: int) -> int | None:
         """The latest entry that took another back; one that could not be carried out took nothing back."""
@@ -283,6 +283,11 @@ class SqliteLedger:
             raise Refused(
                 ErrorCode.STORAGE_FAILED,
                 f"The phone book could not keep that ({error}); nothing was changed.",
+            ) from None
+        except UnicodeEncodeError:
+            raise Refused(
+                ErrorCode.INVALID_PARAMS,
+                "The journal keeps text, and a word of that is none; nothing was done.",
             ) from None
         except (msgspec.DecodeError, ValueError) as error:
             raise Refused(ErrorCode.STORAGE_FAILED, f"The journal is damaged: {error}.") from None

@@ -27,6 +27,7 @@ from server.embedded import EmbeddedPhoneBook
 from server.journal import FIRST, Entry, Link, link, read, verify
 from server.operator import LocalOperator
 from tests.unit.server.test_phonebook import settings
+from wire.errors import ErrorCode, Refused
 
 CHANGES: st.SearchStrategy[AnyChange] = st.one_of(
     st.builds(Kick, st.text(max_size=5), reason=st.text(max_size=5)),
@@ -119,8 +120,6 @@ def test_a_journal_on_disk_that_was_tampered_with_is_found(tmp_path: Path) -> No
 
 
 def test_a_change_that_cannot_be_written_into_the_journal_is_not_made(tmp_path: Path) -> None:
-    from wire.errors import ErrorCode, Refused
-
     with EmbeddedPhoneBook(settings(tmp_path)) as book:
         operator = LocalOperator(book)
         with sqlite3.connect(book.server.folder / "accounts.db") as connection:
@@ -129,6 +128,24 @@ def test_a_change_that_cannot_be_written_into_the_journal_is_not_made(tmp_path: 
             operator.ask(PlaceBan(Target(name="bob")))
         assert caught.value.code == ErrorCode.STORAGE_FAILED
         assert operator.ask(ListBans()).bans == ()
+
+
+def test_a_badly_encoded_word_is_refused_and_a_damaged_entry_is_named(tmp_path: Path) -> None:
+    with EmbeddedPhoneBook(settings(tmp_path)) as book:
+        operator = LocalOperator(book)
+        for change in (PlaceBan(Target(name="bob"), reason="caf\udce9"), SendNotice("caf\udce9")):
+            with pytest.raises(Refused, match="a word of that is none") as caught:
+                operator.ask(change)
+            assert caught.value.code == ErrorCode.INVALID_PARAMS
+        assert operator.ask(ListBans()).bans == ()
+        assert operator.ask(ListEntries(10)).entries == ()
+        operator.ask(SendNotice("one"))
+        with sqlite3.connect(book.server.folder / "accounts.db") as connection:
+            connection.execute("UPDATE journal SET content = x'7b'")
+        with pytest.raises(Refused, match="The journal is damaged"):
+            operator.ask(ListEntries(10))
+        with pytest.raises(Refused, match="The journal is damaged"):
+            operator.ask(Undo(1))
 
 
 def test_every_undo_can_be_undone_and_says_by_which_entry(tmp_path: Path) -> None:
