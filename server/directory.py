@@ -255,25 +255,16 @@ class Directory:
             if key != account.key
         }
 
-    def set_blocked(self, session: Session, account: Account, now: float) -> list[Effect]:
-        """The account was written with others to whom it looks offline."""
+    def set_blocked(self, account: Account, now: float) -> list[Effect]:
+        """The account was written with others to whom it looks offline: so does whoever is in for it now."""
+        return [*self._becoming(account, now), Happened(now, "blocks", account.name)]
 
-        def change() -> None:
-            self._becomes(session, account)
-
-        return [*self._changing(account.key, change), Happened(now, "blocks", account.name)]
-
-    def set_visibility(self, session: Session, account: Account, now: float) -> list[Effect]:
-        """The account was written with another visibility."""
-        before = session.account.visibility
-
-        def change() -> None:
-            self._becomes(session, account)
-            if account.visibility is not before:
-                session.status_since = now
-
-        effects = self._changing(account.key, change)
-        if before in PUBLIC and account.visibility not in PUBLIC:
+    def set_visibility(self, account: Account, now: float) -> list[Effect]:
+        """The account was written with another visibility, which whoever is in for it now has then."""
+        session = self._by_key.get(account.key)
+        left = session is not None and session.account.visibility in PUBLIC
+        effects = self._becoming(account, now)
+        if left and account.visibility not in PUBLIC:
             effects.append(KeepLastSeen(account.id, now))
         return [*effects, Happened(now, "visibility", account.name, account.visibility.value)]
 
@@ -354,12 +345,21 @@ class Directory:
         itself = asker == account.key and account.visibility is _CONTACTS
         return Status.ONLINE if itself else Status.OFFLINE
 
-    def _becomes(self, session: Session, account: Account) -> None:
+    def _becoming(self, account: Account, now: float) -> list[Effect]:
         """Others see somebody from now on; whoever no longer does is not told where they go either."""
-        session.becomes(account)
-        session.fresh = {
-            key: until for key, until in session.fresh.items() if self._seen(session, key) is not _OFFLINE
-        }
+        session = self._by_key.get(account.key)
+        if session is None:
+            return []
+
+        def change() -> None:
+            if account.visibility is not session.account.visibility:
+                session.status_since = now
+            session.becomes(account)
+            session.fresh = {
+                key: until for key, until in session.fresh.items() if self._seen(session, key) is not _OFFLINE
+            }
+
+        return self._changing(account.key, change)
 
     def _knows(self, asker: Session, key: NameKey) -> bool:
         """Whether the asker is told where somebody can be reached."""

@@ -191,7 +191,7 @@ class Service:
         account = await self._accounts.update(
             session.account.id, visibility=request.visibility, allowed=allowed
         )
-        self._perform(self._directory.set_visibility(session, account, time()))
+        self._perform(self._directory.set_visibility(account, time()))
         return messages.Done()
 
     async def _set_blocked(self, session: Session, request: messages.SetBlocked) -> Message:
@@ -199,7 +199,7 @@ class Service:
         blocked = self._directory.blocking(own, _keys(request.blocked), time())
         if blocked != own.blocked:  # shells say it at each login, to be sure
             account = await self._accounts.update(own.id, blocked=blocked)
-            self._perform(self._directory.set_blocked(session, account, time()))
+            self._perform(self._directory.set_blocked(account, time()))
         return messages.Done()
 
     async def _passwd(self, client: Client, session: Session, request: messages.Passwd) -> Message:

@@ -102,7 +102,7 @@ def test_going_hidden_is_seen_as_logging_off_at_that_moment() -> None:
     alice, bob = enter(book, account("alice")), enter(book, account("bob"))
     book.watch(alice, [bob.account])
     hidden = msgspec.structs.replace(bob.account, visibility=Visibility.HIDDEN)
-    effects = book.set_visibility(bob, hidden, 42.0)
+    effects = book.set_visibility(hidden, 42.0)
     assert pushes(effects, alice.id) == [Presence("bob", Status.OFFLINE)]
     assert KeepLastSeen(bob.account.id, 42.0) in effects
 
@@ -116,7 +116,7 @@ def test_watchers_hear_only_what_changes_for_them() -> None:
     contacts = msgspec.structs.replace(
         bob.account, visibility=Visibility.CONTACTS, allowed=(NameKey("alice"),)
     )
-    effects = book.set_visibility(bob, contacts, 11.0)
+    effects = book.set_visibility(contacts, 11.0)
     assert pushes(effects, alice.id) == []
     assert pushes(effects, carol.id) == [Presence("bob", Status.OFFLINE)]
 
@@ -192,7 +192,7 @@ def test_to_whom_somebody_blocked_they_look_as_if_they_had_left_then_and_never_c
     book.watch(alice, [bob.account])
     blocked = book.blocking(bob.account, {name_key("alice"), name_key("carol"), name_key("bob")}, 42.0)
     assert blocked == {"alice": 42.0, "carol": 42.0}, "nobody blocks themselves"
-    effects = book.set_blocked(bob, msgspec.structs.replace(bob.account, blocked=blocked), 42.0)
+    effects = book.set_blocked(msgspec.structs.replace(bob.account, blocked=blocked), 42.0)
     assert pushes(effects, alice.id) == [Presence("bob", Status.OFFLINE)]
     # Bob's later comings and goings change what the store has, but nothing for Alice.
     for last_seen in (42.0, 99.0):
@@ -203,6 +203,24 @@ def test_to_whom_somebody_blocked_they_look_as_if_they_had_left_then_and_never_c
     dave = enter(book, account("dave"))
     assert book.status_for(carol.account.key, bob.account.key) is Status.OFFLINE
     assert book.status_for(dave.account.key, bob.account.key) is Status.ONLINE
+
+
+def test_a_change_that_is_written_beside_a_new_login_holds_for_who_is_in_now() -> None:
+    book = directory()
+    alice, bob = enter(book, account("alice")), account("bob")
+    enter(book, bob)
+    again = enter(book, bob, now=11.0)  # it came in before the change was written
+    book.watch(alice, [bob])
+    hidden = msgspec.structs.replace(bob, visibility=Visibility.HIDDEN)
+    effects = book.set_visibility(hidden, 12.0)
+    assert pushes(effects, alice.id) == [Presence("bob", Status.OFFLINE)]
+    assert KeepLastSeen(bob.id, 12.0) in effects
+    assert again.status_since == 12.0
+    assert book.set_visibility(bob, 13.0)[:1] == [Push(alice.id, Presence("bob", Status.ONLINE))]
+    effects = book.set_blocked(msgspec.structs.replace(bob, blocked={alice.account.key: 14.0}), 14.0)
+    assert pushes(effects, alice.id) == [Presence("bob", Status.OFFLINE)]
+    book.close(again.id, 15.0, "")
+    assert not pushes([*book.set_visibility(bob, 16.0), *book.set_blocked(bob, 16.0)], alice.id)
 
 
 def test_who_saw_nobody_there_when_blocked_learns_no_new_time() -> None:
@@ -257,7 +275,7 @@ def test_nobody_who_sees_somebody_offline_is_told_where_they_went() -> None:
         book.introduce(alice, bob.account, bytes(16), 10.0)
         if change is None:
             blocking = msgspec.structs.replace(bob.account, blocked={alice.account.key: 10.0})
-            book.set_blocked(bob, blocking, 10.0)
+            book.set_blocked(blocking, 10.0)
         else:
-            book.set_visibility(bob, account("bob", change), 10.0)
+            book.set_visibility(account("bob", change), 10.0)
         assert pushes(book.set_endpoints(bob, HERE, 11.0), alice.id) == []

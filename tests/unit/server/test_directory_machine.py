@@ -104,7 +104,7 @@ class DirectoryMachine(RuleBasedStateMachine):
                 blocked=self.book.blocking(account, blocked, self.now),
             )
             self.accounts[name] = msgspec.structs.replace(account, last_seen=self.accounts[name].last_seen)
-            self.carry_out(self.book.set_visibility(self.session(name), account, self.now))
+            self.carry_out(self.book.set_visibility(account, self.now))
 
     @rule(watcher=names, watched=names)
     def watch(self, watcher: NameKey, watched: NameKey) -> None:

@@ -24,7 +24,7 @@ from shell.phonebook import PhoneBook
 from tests.unit.server.test_phonebook import PASSWORD, settings
 from wire.certificates import make_identity
 from wire.errors import ErrorCode, Refused
-from wire.messages import CloseReason, Closing, Message
+from wire.messages import CloseReason, Closing, Done, Message, SetVisibility, Status, Visibility
 from wire.names import name_key
 
 ALICE = make_identity("alice")
@@ -234,5 +234,25 @@ def test_a_session_that_was_taken_up_beside_its_logout_ends_with_it(house: House
             assert await coming is None
             await leaving
             assert house.server.directory.count == 0
+
+    asyncio.run(work())
+
+
+def test_a_visibility_that_was_stored_beside_a_reconnect_is_shown(house: House) -> None:
+    changes = house.server.accounts._changes
+
+    async def work() -> None:
+        async with house.client() as here, house.client() as there:
+            there.session = await here.signup("alice", PASSWORD, ALICE)
+            with house.held(changes):
+                coming = asyncio.create_task(there._resume())
+                await until(lambda: changes.waiting == 1)
+                hiding = asyncio.create_task(here.request(SetVisibility(Visibility.HIDDEN), Done))
+                await until(lambda: changes.waiting == 2)
+            await coming
+            with contextlib.suppress(NotConnected):  # its session was taken over
+                await hiding
+            seen = house.server.directory.status_for
+            await until(lambda: seen(name_key("bob"), name_key("alice")) is Status.OFFLINE)
 
     asyncio.run(work())
