@@ -340,7 +340,7 @@ class Directory:
             return _OFFLINE
         if session.public is not _OFFLINE:
             return session.public
-        if asker in account.allowed:
+        if asker in session.allowed:
             return Status.ONLINE
         itself = asker == account.key and account.visibility is _CONTACTS
         return Status.ONLINE if itself else Status.OFFLINE

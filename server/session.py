@@ -37,6 +37,8 @@ class Session:
     """Whose introduction is still good for a call, and until when."""
     public: Status = field(init=False)
     """What everybody sees but those whom the account allows to see more."""
+    allowed: frozenset[NameKey] = field(init=False)
+    """Those who see more, where not everybody sees the same."""
     cards: list[Raw | None] = field(init=False)
     """What everybody is told, encoded when first asked for: without the endpoints, and with them."""
 
@@ -47,6 +49,7 @@ class Session:
         """The account was written anew."""
         self.account = account
         self.public = PUBLIC.get(account.visibility, Status.OFFLINE)
+        self.allowed = frozenset(account.allowed if self.public is Status.OFFLINE else ())
         self.cards = [None, None]
 
     def moves(self, endpoints: tuple[Endpoint, ...]) -> None:

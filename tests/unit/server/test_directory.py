@@ -279,3 +279,24 @@ def test_nobody_who_sees_somebody_offline_is_told_where_they_went() -> None:
         else:
             book.set_visibility(account("bob", change), 10.0)
         assert pushes(book.set_endpoints(bob, HERE, 11.0), alice.id) == []
+
+
+def test_a_look_at_somebody_costs_the_same_however_many_they_allow() -> None:
+    compared = 0
+
+    class Asker(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    book = directory()
+    many = tuple(NameKey(f"person{number}") for number in range(1_000))
+    bob = enter(book, account("bob", Visibility.HIDDEN, allowed=many))
+    assert book.status_for(NameKey(Asker("alice")), bob.account.key) is Status.OFFLINE
+    assert book.status_for(NameKey(Asker("person999")), bob.account.key) is Status.ONLINE
+    assert compared < 10
