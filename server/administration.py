@@ -3,6 +3,7 @@ change is done by `server.changes`.
 """
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from time import time
 from typing import TYPE_CHECKING, assert_never, cast
 
@@ -10,7 +11,6 @@ from server import actions
 from server.accounts import Account
 from server.actions import AccountInfo, Action, AnyAction, ClientInfo, Reply, ReplyT
 from server.changes import Changes
-from server.directory import name_pattern
 from wire.certificates import show_fingerprint
 from wire.limits import PAGE
 from wire.names import NameKey, name_key
@@ -73,7 +73,7 @@ class Administration:
     # --- looking ----------------------------------------------------------------------------------------
 
     def _clients(self, pattern: str) -> actions.Clients:
-        fits = name_pattern(name_key(pattern))
+        fits = _name_pattern(name_key(pattern))
         keys = [session.account.key for session in self._server.directory.sessions()]
         found = [key for key in keys if fits(key)]
         infos = (self._client(key) for key in found[:MAX_LISTED])
@@ -91,7 +91,7 @@ class Administration:
         return actions.Accounts(shown, more=len(found) > MAX_LISTED)
 
     async def _idle(self, pattern: str, since: float) -> actions.Accounts:
-        fits = name_pattern(name_key(pattern))
+        fits = _name_pattern(name_key(pattern))
         found = [account for account in await self._changes.idle(since) if fits(account.key)]
         shown = tuple(self._account_info(account) for account in found[:MAX_LISTED])
         return actions.Accounts(shown, more=len(found) > MAX_LISTED)
@@ -157,3 +157,10 @@ class Administration:
             max(account.active, account.last_seen),
             show_fingerprint(account.fingerprint),
         )
+
+
+def _name_pattern(pattern: str) -> Callable[[str], bool]:
+    """Whether a key fits a pattern: a beginning, or one with `*` and `?`."""
+    literal = pattern.replace("[", "[[]")
+    glob = literal if "*" in pattern or "?" in pattern else literal + "*"
+    return lambda key: fnmatchcase(key, glob)

@@ -45,6 +45,7 @@ from wire.names import NameKey, name_key
 from wire.rpc import encode_once
 from wire.tickets import Ticket
 
+SLICE = 1_000  # sessions that one look through those who are there takes; about 1 ms
 MAX_FRESH = 256  # people who are told when a session's endpoints change; the oldest goes
 MAX_INTRODUCED = 10_000  # people whose endpoints one session may have learned
 
@@ -113,21 +114,29 @@ class Directory:
         """One line of `list`."""
         return Person(account.name, self.status_for(asker, account.key))
 
-    def people_there(self, asker: NameKey, status: Status, pattern: str, after: NameKey) -> Iterable[Person]:
-        """Everybody whom the asker sees with a status, by name; for any status but offline."""
+    def people_there(
+        self, asker: NameKey, status: Status, pattern: str, after: NameKey, limit: int
+    ) -> tuple[list[Person], NameKey | None]:
+        """The next whom the asker sees with a status, by name, and how far it looked: None where that is all.
+
+        For any status but offline.
+        """
         wild = "*" in pattern or "?" in pattern
         beginning = pattern.partition("*")[0].partition("?")[0]
         glob = pattern.replace("[", "[[]")
         first = bisect_left(self._keys, beginning) if beginning > after else bisect_right(self._keys, after)
-        for number in range(first, len(self._keys)):
-            key = self._keys[number]
+        found: list[Person] = []
+        for key in self._keys[first : first + SLICE]:
             if not key.startswith(beginning):
-                return
+                return found, None
             if wild and not fnmatchcase(key, glob):
                 continue
             session = self._by_key[key]
             if self._seen(session, asker) is status:
-                yield Person(session.account.name, status)
+                found.append(Person(session.account.name, status))
+                if len(found) == limit:
+                    return found, key
+        return found, self._keys[first + SLICE - 1] if first + SLICE < len(self._keys) else None
 
     def whois(self, asker: Session, key: NameKey) -> Profile | None:
         """What `whois` tells of somebody whom the asker sees; None means: ask the store, then `profile`."""
@@ -397,10 +406,3 @@ class Directory:
             watchers.discard(session_id)
             if not watchers:
                 del self._watchers[key]
-
-
-def name_pattern(pattern: str) -> Callable[[str], bool]:
-    """Whether a key fits a pattern: a beginning, or one with `*` and `?`."""
-    literal = pattern.replace("[", "[[]")
-    glob = literal if "*" in pattern or "?" in pattern else literal + "*"
-    return lambda key: fnmatchcase(key, glob)

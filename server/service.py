@@ -36,7 +36,6 @@ from wire.tickets import TICKET_ID_BYTES
 
 Answer = Message | msgspec.Raw | Coroutine[Any, Any, Message]
 HAND_OVER = (0.05, 0.25)  # seconds after which whoever is there hears of a knock
-MAX_PAGES = 50  # pages of accounts that one `list` by status may look through
 
 
 class Service:
@@ -135,23 +134,26 @@ class Service:
 
     async def _list(self, session: Session, request: messages.ListPeople) -> Message:
         asker, after, pattern = session.account.key, name_key(request.after), name_key(request.pattern)
-        people: list[messages.Person] = []
         if request.status not in (None, Status.OFFLINE):
-            for person in self._directory.people_there(asker, request.status, pattern, after):
-                if len(people) == PAGE:
-                    return messages.People(tuple(people), more=True)
-                people.append(person)
-            return messages.People(tuple(people))
-        for _ in range(MAX_PAGES):
+            return await self._list_there(asker, request.status, pattern, after)
+        while True:  # a page on which nobody is offline is full of people who are there: they are bounded
             page = await self._accounts.page(after, pattern, PAGE + 1)
-            for account in page[:PAGE]:
-                person = self._directory.person(asker, account)
-                if request.status is None or person.status is request.status:
-                    people.append(person)
+            shown = [self._directory.person(asker, account) for account in page[:PAGE]]
+            people = tuple(person for person in shown if request.status in (None, person.status))
             if people or len(page) <= PAGE:
-                return messages.People(tuple(people), more=len(page) > PAGE)
+                return messages.People(people, more=len(page) > PAGE)
             after = page[PAGE - 1].key
-        return messages.People(())
+
+    async def _list_there(self, asker: NameKey, status: Status, pattern: str, after: NameKey) -> Message:
+        people: list[messages.Person] = []
+        reached: NameKey | None = after
+        while reached is not None and len(people) <= PAGE:
+            room = PAGE + 1 - len(people)
+            found, reached = self._directory.people_there(asker, status, pattern, reached, room)
+            people += found
+            if reached is not None and len(people) <= PAGE:
+                await asyncio.sleep(0)  # others have their turn
+        return messages.People(tuple(people[:PAGE]), more=len(people) > PAGE)
 
     async def _introduce(self, session: Session, request: messages.Introduce) -> Message:
         account = self._directory.visible(session.account.key, name_key(request.name))

@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -237,9 +238,11 @@ def test_who_saw_nobody_there_when_blocked_learns_no_new_time() -> None:
     pattern=st.text("ab[?*", max_size=3),
     after=st.text("abc[", max_size=4),
     gone=st.sets(st.text("abc[", min_size=1, max_size=4), max_size=5),
+    limit=st.integers(1, 5),
+    slice_=st.integers(1, 5),
 )
-def test_a_page_of_those_who_are_there_has_exactly_those_who_match(
-    there: dict[str, Visibility], pattern: str, after: str, gone: set[str]
+def test_pages_of_those_who_are_there_have_exactly_those_who_match(
+    there: dict[str, Visibility], pattern: str, after: str, gone: set[str], limit: int, slice_: int
 ) -> None:
     book = directory()
     asker = enter(book, account("zoe"))
@@ -248,8 +251,15 @@ def test_a_page_of_those_who_are_there_has_exactly_those_who_match(
         if name in gone:
             book.close(session.id, 20.0, "")
     wild = pattern.replace("[", "[[]") + ("" if "*" in pattern or "?" in pattern else "*")
-    found = book.people_there(asker.account.key, Status.ONLINE, pattern, NameKey(after))
-    assert [person.name for person in found] == sorted(
+    found: list[str] = []
+    reached: NameKey | None = NameKey(after)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("server.directory.SLICE", slice_)
+        while reached is not None:
+            people, reached = book.people_there(asker.account.key, Status.ONLINE, pattern, reached, limit)
+            assert len(people) <= min(limit, slice_)
+            found += [person.name for person in people]
+    assert found == sorted(
         name
         for name, visibility in {**there, "zoe": Visibility.ONLINE}.items()
         if visibility is Visibility.ONLINE and name not in gone and name > after and fnmatchcase(name, wild)

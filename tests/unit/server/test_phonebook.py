@@ -97,6 +97,32 @@ def test_pages_have_everybody_once_and_in_order(tmp_path: Path) -> None:
         logged_in(tmp_path, book, talk)
 
 
+def test_whoever_is_offline_is_found_behind_any_number_who_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.service.PAGE", 1)
+    monkeypatch.setattr("server.directory.SLICE", 7, raising=False)
+
+    async def fill_and_enter() -> None:
+        for number in range(60):
+            made = await book.server.accounts.create(account(f"bob{number:02}x"))
+            book.server.directory.open(made, "192.0.2.1", (), 1.0)
+        await book.server.accounts.create(account("carol"))
+
+    async def talk(client: PhoneBook) -> None:
+        for status, name in ((Status.OFFLINE, "carol"), (Status.ONLINE, "bob59x")):
+            found = await client.request(ListPeople("", status, "bob58x"), People)
+            assert [person.name for person in found.people] == [name]
+            found = await client.request(ListPeople("", status), People)
+            assert [person.name for person in found.people] == ["carol" if name == "carol" else "alice"]
+        nobody = await client.request(ListPeople("", Status.BUSY), People)
+        assert nobody == People(())
+
+    with EmbeddedPhoneBook(settings(tmp_path)) as book:
+        book.call(fill_and_enter())
+        logged_in(tmp_path, book, talk)
+
+
 def test_names_are_one_of_a_kind_also_to_the_eye(tmp_path: Path) -> None:
     async def work() -> None:
         accounts = SqliteAccounts(tmp_path / "accounts.db")
