@@ -19,6 +19,8 @@ class Client:
     """What the address counts as."""
     version: str = ""
     session_id: SessionId | None = None
+    left_at: float = 0.0
+    """When its user logged out, on the monotonic clock; the time to log in begins anew."""
     hasty: bool = False
     """Whether it sent more requests than it may."""
     credit: float = 0.0

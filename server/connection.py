@@ -95,6 +95,11 @@ class Connection(asyncio.Protocol):
         """Whether nothing can be sent any more."""
         return self._transport is None or self._transport.is_closing()
 
+    @property
+    def nobody_since(self) -> float:
+        """Since when it waits for somebody to log in, where nobody is."""
+        return max(self.connected_at, self.client.left_at)
+
     def send(self, line: bytes) -> None:
         """Sends an encoded notification."""
         self._write(line)

@@ -395,7 +395,7 @@ class PhoneBookServer:
         settings = self.settings
         if now - connection.heard_at > settings.silence_seconds:
             connection.abort()
-        elif connection.client.session_id is None and now - connection.connected_at > settings.login_seconds:
+        elif connection.client.session_id is None and now - connection.nobody_since > settings.login_seconds:
             connection.refuse(
                 Refused(ErrorCode.LOGIN_REQUIRED, f"Nobody logged in within {settings.login_seconds} s.")
             )

@@ -230,7 +230,7 @@ class Service:
         return messages.NewToken(self._mint.make(account, time()))
 
     async def _logout(self, client: Client, session: Session) -> Message:
-        client.session_id = None
+        client.session_id, client.left_at = None, monotonic()
         self._perform(self._directory.close(session.id, time(), "logged out"))
         with contextlib.suppress(Overtaken):  # somebody logged in meanwhile: the token no longer holds anyway
             account = await self._accounts.update(

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
 from server.access import target_of
 from server.accounts import Account, AccountId, SqliteAccounts
 from server.actions import Change, Delete, Kick, PlaceBan
+from server.connection import Connection
 from server.datafolder import DataFolder as ServerFolder
 from server.embedded import EmbeddedPhoneBook
 from server.errors import DataFolderError, FolderInUse, NameInUse
@@ -19,7 +21,9 @@ from shell.phonebook import PhoneBook
 from wire.certificates import make_identity
 from wire.errors import Refused
 from wire.messages import (
+    Done,
     ListPeople,
+    Logout,
     Message,
     People,
     Presence,
@@ -269,5 +273,26 @@ def test_a_session_that_ended_holds_its_connection_no_more(tmp_path: Path) -> No
                 await client.logout()
                 assert book.server.directory.session_of(name_key("alice")) is None
                 assert book.server.connection_of(begun.id) is None
+
+        asyncio.run(work())
+
+
+def test_whoever_logged_out_has_the_same_time_to_log_in_as_whoever_came(tmp_path: Path) -> None:
+    with EmbeddedPhoneBook(settings(tmp_path)) as book:
+
+        async def work() -> None:
+            address = "{}:{}".format(*book.address)
+            async with PhoneBook(address, DataFolder(tmp_path / "alice")) as client:
+                await client.signup("alice", PASSWORD, make_identity("alice"))
+                (connection,) = book.server.connections
+                connection.connected_at -= book.server.settings.login_seconds + 1
+                await client.request(Logout(), Done)
+                for later, cut in ((0, False), (book.server.settings.login_seconds + 1, True)):
+                    await asyncio.to_thread(book.call, judge(connection, monotonic() + later))
+                    assert connection.lost is cut
+                client.session = None
+
+        async def judge(connection: Connection, now: float) -> None:
+            book.server._judge(connection, now)
 
         asyncio.run(work())
