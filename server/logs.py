@@ -25,6 +25,7 @@ import msgspec
 from server.errors import SettingsError
 from server.settings import ServerSettings
 from server.throttles import Buckets
+from wire.display import escaped
 
 QUEUED = 10_000  # lines that may wait to be written
 BURST, RATE = 200, 20.0  # lines of one kind of event at once, and a second after that
@@ -59,7 +60,7 @@ class JsonFormatter(logging.Formatter):
         line |= members(record)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line, enc_hook=str).decode()
+        return escaped(msgspec.json.encode(line, enc_hook=str).decode())
 
 
 def members(record: logging.LogRecord) -> dict[str, Any]:

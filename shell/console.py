@@ -343,8 +343,7 @@ class UserConsole(ConsoleApp):
             self.announce(Text(sentence, WARNING))
             return
         failed = {"error": "hook-failed", "message": sentence}
-        line = msgspec.json.encode(failed).decode() if self.json_output else sentence
-        self.stderr.write(line + "\n")
+        self.stderr.write(self.json_line(failed) if self.json_output else f"{sentence}\n")
         self.stderr.flush()
 
     # --- inside -----------------------------------------------------------------------------------------

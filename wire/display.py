@@ -31,6 +31,28 @@ def safe(text: str, *, keep_newlines: bool = False) -> str:
     return "".join(shown)
 
 
+def escaped(line: str, *, ascii_only: bool = False) -> str:
+    """A line of JSON in which nothing acts on a terminal, and which means the same (RFC 8259 §7).
+
+    `ascii_only` escapes every other character than those of ASCII as well.
+    """
+    if line.isascii() and _DELETE not in line:
+        return line
+    return "".join(
+        _escape(character) if _acts(character) or (ascii_only and not character.isascii()) else character
+        for character in line
+    )
+
+
+def _acts(character: str) -> bool:
+    return _visible(character, unicodedata.category(character)) != character
+
+
+def _escape(character: str) -> str:
+    units = character.encode("utf-16-be", errors="surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
 def _visible(character: str, category: str) -> str:
     if category == "Cc" and character < " ":
         return chr(_CONTROL_PICTURES + ord(character))

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import logging
 import os
 import sys
@@ -31,8 +30,9 @@ from shell.kit.live import LiveLines
 from shell.kit.plain import PlainLines
 from shell.kit.recorder import TRANSCRIPT, Recorder
 from shell.kit.theme import ALARM, Theme
+from shell.kit.typed import private_file, unreadable
 from shell.kit.verbatim import VerbatimParser
-from wire.display import safe
+from wire.display import escaped, safe
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class ConsoleApp(cmd2.Cmd):
         self.plain = plain = plain or os.environ.get("TERM") == "dumb"
         self.exit = ExitCode.DONE
         """How the last command ended."""
-        terminal.take_any_text(stdout or sys.stdout)
+        terminal.take_any_text(stdin or sys.stdin, stdout or sys.stdout)
         self.quiet = False
         """Whether outcomes are not shown; errors are."""
         self.answers: Callable[[str, bool], str | None] | None = None
@@ -86,7 +86,7 @@ class ConsoleApp(cmd2.Cmd):
                 stdout=stdout,
                 allow_cli_args=False,
                 enable_bottom_toolbar=not plain,
-                persistent_history_file=_private_file(history_file),
+                persistent_history_file=private_file(history_file),
                 refresh_interval=0.0 if plain else REFRESH,
                 shortcuts=shortcuts,
                 suggest_similar_command=True,
@@ -158,7 +158,7 @@ class ConsoleApp(cmd2.Cmd):
             return
         if self.json_output:
             for record in outcome.records():
-                self.stdout.write(self._json_line(record))
+                self.stdout.write(self.json_line(record))
             self.stdout.flush()
             return
         rendered = outcome.render(plain=self.plain)
@@ -190,18 +190,16 @@ class ConsoleApp(cmd2.Cmd):
         with self.drawing() as draw:
             yield lambda outcome: draw(outcome.render(plain=False) or "")
 
-    def _json_line(self, record: msgspec.Struct) -> str:
+    def json_line(self, record: object) -> str:
+        """How `--json` writes it on both streams."""
         line = msgspec.json.encode(record).decode()
-        if not theme.unicode_works(self.stdout):
-            line = json.dumps(json.loads(line))  # with every other character as \uXXXX
-        return line + "\n"
+        return escaped(line, ascii_only=not theme.unicode_works(self.stdout)) + "\n"
 
     def report(self, error: CommandError) -> None:
         """Prints an error as one line on the error stream."""
         self.exit = error.exit_code
         if self.json_output:
-            line = msgspec.json.encode({"error": error.code, "message": str(error)}).decode()
-            self.stderr.write(line + "\n")
+            self.stderr.write(self.json_line({"error": error.code, "message": str(error)}))
             self.stderr.flush()
         else:
             self.perror(safe(" ".join(str(error).split())), soft_wrap=not self.interactive)
@@ -312,6 +310,10 @@ class ConsoleApp(cmd2.Cmd):
         self.lines.end()
         self.exit = ExitCode.DONE
         typed = self.end_of_input() if line == "_eof" else line
+        error = unreadable(typed)
+        if error is not None:
+            self.report(error)
+            return False
         recorder = self.recorder
         if recorder is not None:
             recorder.typed(self.visible_prompt, typed)
@@ -409,12 +411,3 @@ class ConsoleApp(cmd2.Cmd):
         if self.recorder is not None:
             self.recorder.asked(question, "" if secret else answer)
         return answer
-
-
-def _private_file(path: Path | None) -> str:
-    """The path as cmd2 wants it, made so that only its owner may read it."""
-    if path is None:
-        return ""
-    with contextlib.suppress(OSError):
-        path.touch(mode=0o600)
-    return str(path)

@@ -11,10 +11,13 @@ ModeList = list[Any]
 _LOCAL_FLAGS = 3  # place of the local flags in it, termios(3)
 
 
-def take_any_text(stream: TextIO) -> None:
-    """What a stream's encoding does not have is written as a question mark, instead of ending a command."""
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="replace")
+def take_any_text(read: TextIO, written: TextIO) -> None:
+    """No text ends a command: bytes of another encoding are read as surrogates (PEP 383), and what the
+    terminal's encoding does not have is written as a question mark."""
+    for stream, errors in ((read, "surrogateescape"), (written, "replace")):
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(io.UnsupportedOperation):  # it was read from before, and is as it is
+                stream.reconfigure(errors=errors)
 
 
 def modes(stream: TextIO) -> ModeList | None:

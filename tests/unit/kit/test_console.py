@@ -13,6 +13,7 @@ from shell.kit.app import ConsoleApp
 from shell.kit.command import Command, Outcome, Parser, Said
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.player import play
+from wire.display import safe
 
 
 class Echoed(Outcome, frozen=True):
@@ -148,7 +149,7 @@ def test_errors_in_json_are_objects() -> None:
 
 @pytest.mark.parametrize(
     ("as_json", "said"),
-    [(False, "bob: ?? ?\n"), (True, '{"name": "bob", "text": "\\u6f22\\u5b57 \\ud83d\\udc4d"}\n')],
+    [(False, "bob: ?? ?\n"), (True, '{"name":"bob","text":"\\u6f22\\u5b57 \\ud83d\\udc4d"}\n')],
 )
 def test_a_terminal_without_the_letters_gets_what_it_has(as_json: bool, said: str) -> None:
     written = io.BytesIO()
@@ -156,6 +157,33 @@ def test_a_terminal_without_the_letters_gets_what_it_has(as_json: bool, said: st
     Console(prompt="test> ", json=as_json, stdout=output, stderr=output).run_line("say bob 漢字 👍")
     output.flush()
     assert written.getvalue().decode() == said
+
+
+@pytest.mark.parametrize("word", ["a\x9b2J", "a\x7fb", "a\u202eb", "a\u2028b", "a\U000e0001b"])
+def test_json_has_nothing_that_acts_on_a_terminal(word: str) -> None:
+    app, output = console(as_json=True)
+    app.run_line(f"say bob {word}")
+    app.report(CommandError(f"There is no {word}.", code="unknown"))
+    for line in output.getvalue().rstrip("\n").split("\n"):
+        assert word in "".join(json.loads(line).values())
+        assert safe(line) == line
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_line_in_another_encoding_is_refused_in_a_line(tmp_path: Path, as_json: bool) -> None:
+    read = io.TextIOWrapper(io.BytesIO(b"say bob caf\xe9\nsay bob 2\n"), encoding="utf-8")
+    output = io.StringIO()
+    history = tmp_path / "history"
+    app = Console(
+        prompt="test> ", json=as_json, stdin=read, stdout=output, stderr=output, history_file=history
+    )
+    assert app.run_commands(["say bob 1"]) is ExitCode.DONE
+    assert app.run_commands(["say bob caf\udce9"]) is ExitCode.USAGE
+    assert app.run_pipe() is ExitCode.USAGE
+    lines = output.getvalue().splitlines()
+    assert ["UTF-8" in line for line in lines] == [False, True, True, False]
+    app._persist_history()  # as cmd2 does at the end of the process
+    assert history.stat().st_size
 
 
 def test_commands_stop_at_the_first_that_fails() -> None:

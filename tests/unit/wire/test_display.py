@@ -1,14 +1,27 @@
+import json
 import unicodedata
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.display import KEPT_FORMATS, MAX_MARKS, safe
+from wire.display import KEPT_FORMATS, MAX_MARKS, escaped, safe
 
 
 @given(st.text())
 def test_nothing_shown_controls_a_terminal(text: str) -> None:
     for character in safe(text):
+        category = unicodedata.category(character)
+        assert category not in ("Cc", "Cs", "Zl", "Zp")
+        assert category != "Cf" or character in KEPT_FORMATS
+
+
+@given(st.text(), st.booleans())
+def test_escaped_json_means_the_same_and_controls_no_terminal(text: str, ascii_only: bool) -> None:
+    line = escaped(msgspec.json.encode({text: text}).decode(), ascii_only=ascii_only)
+    assert json.loads(line) == {text: text}
+    assert line.isascii() or not ascii_only
+    for character in line:
         category = unicodedata.category(character)
         assert category not in ("Cc", "Cs", "Zl", "Zp")
         assert category != "Cf" or character in KEPT_FORMATS
