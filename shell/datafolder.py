@@ -15,6 +15,7 @@ import logging
 import os
 import stat
 import tomllib
+from itertools import count
 from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import quote
@@ -239,10 +240,13 @@ class AccountFolder:
             return make_identity(name)
         except OSError as error:
             raise DataFolderError(f"The key {file} cannot be read: {error.strerror}.") from None
-        begin = pem.find(_KEY_BEGINS)
-        if begin <= 0:
-            raise DataFolderError(f"The key file {file} is damaged; restore it or move it away.")
-        return Identity(pem[:begin], pem[begin:])
+        begin = max(0, pem.find(_KEY_BEGINS))
+        identity = Identity(pem[:begin], pem[begin:])
+        try:
+            identity.check()
+        except ValueError:
+            raise DataFolderError(f"The key file {file} is damaged; restore it or move it away.") from None
+        return identity
 
     def save(self, identity: Identity) -> None:
         """Keeps the identity, unless one is there."""
@@ -263,10 +267,18 @@ class AccountFolder:
                     f"There is another key in {self.key_file}; with --replace that of the backup takes its "
                     "place, and contacts who pinned the other one are warned."
                 )
-            kept = self._path / "identity-before-import.pem"
+            kept = self._place_for_old_key()
             self.key_file.replace(kept)
         _write(self.key_file, content)
         return kept
+
+    def _place_for_old_key(self) -> Path:
+        """Never where another key is already: it may be the only one that contacts know."""
+        for number in count(1):
+            path = self._path / f"identity-before-import{'' if number == 1 else f'-{number}'}.pem"
+            if not path.exists():
+                return path
+        raise AssertionError("numbers do not end")
 
     def known(self) -> KnownAccount | None:
         """What is known of the account while the phone book is away."""
@@ -284,7 +296,8 @@ class AccountFolder:
 
 
 def _folder_name(key: NameKey) -> str:
-    return quote(key, safe="")
+    # Whatever a key is, its folder is one of its own: `..` is none.
+    return quote(key, safe="").replace(".", "%2E", 1) if key.startswith(".") else quote(key, safe="")
 
 
 def _read_toml(path: Path, kind: type[KnownT]) -> KnownT | None:

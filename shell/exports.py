@@ -1,4 +1,8 @@
-"""The history as a file that other programs read: text, JSON, Markdown. Pure."""
+"""The history as a file that other programs read: text, JSON, Markdown. Pure.
+
+Text and Markdown are made to be looked at, in a terminal too, so what would control one is shown there; JSON
+has every message as it came.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -7,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from shell.finding import Letter
+from wire.display import safe
 
 FORMATS = ("text", "json", "markdown")
 SUFFIXES = {".txt": "text", ".json": "json", ".md": "markdown"}
@@ -37,7 +42,7 @@ def exported(letters: Iterable[Letter], user: str, form: str) -> Iterator[str]:
 def _text(letters: Iterable[Letter], user: str) -> Iterator[str]:
     for letter in letters:
         to = f" to {letter.name}" if letter.outgoing else ""
-        words = letter.text.replace("\n", "\n    ")
+        words = safe(letter.text, keep_newlines=True).replace("\n", "\n    ")
         yield f"{_when(letter):%Y-%m-%d %H:%M:%S} {_writer(letter, user)}{to}: {words}{_state(letter)}\n"
 
 
@@ -61,7 +66,9 @@ def _markdown(letters: Iterable[Letter], user: str) -> Iterator[str]:
         to = f" to {letter.name}" if letter.outgoing else ""
         head = f"**{when:%H:%M} {_escaped(_writer(letter, user) + to)}**{_escaped(_state(letter))}"
         # Two blanks at a line's end keep it a line (CommonMark §6.7).
-        words = "  \n".join(f"> {_escaped(line)}" for line in letter.text.split("\n"))
+        words = "  \n".join(
+            f"> {_escaped(line)}" for line in safe(letter.text, keep_newlines=True).split("\n")
+        )
         yield f"\n{head}\n\n{words}\n"
 
 

@@ -14,7 +14,9 @@ from msgspec import Meta
 from shell.errors import BackupError
 from shell.line.model import Contact
 from wire.certificates import Identity
+from wire.errors import BadName
 from wire.limits import KIB
+from wire.names import check_name
 
 MIN_PASSPHRASE = 8  # characters; NIST SP 800-63B §5.1.1.2 asks for at least eight
 MAX_BACKUP = 16 * KIB * KIB  # bytes of a backup that is read; a contact takes about 1 KiB
@@ -88,9 +90,15 @@ def open_backup(text: str, passphrase: str) -> Backup:
     except (binascii.Error, msgspec.DecodeError, InvalidTag, ValueError):
         raise BackupError(_WRONG) from None
     try:
-        return msgspec.msgpack.decode(opened, type=Backup)
+        backup = msgspec.msgpack.decode(opened, type=Backup)
     except msgspec.DecodeError:
         raise BackupError("A newer Parley made that file; update this one.") from None
+    try:
+        backup.identity.check()
+        check_name(backup.name)
+    except (ValueError, BadName) as error:
+        raise BackupError(f"That file holds no usable account: {error}") from None
+    return backup
 
 
 def _key(passphrase: str, header: _Header) -> bytes:

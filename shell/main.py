@@ -38,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except OSError as error:
+        # Every file of ours is opened where its error is known: what is left is the output itself.
+        print(f"parley: The output cannot be written: {error.strerror}.", file=sys.stderr)  # noqa: T201
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is it tried again at the end
+        return EXIT_USER
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -199,11 +204,18 @@ def _play(settings: "ShellSettings", options: argparse.Namespace) -> int:
     return EXIT_USER if failed else 0
 
 
+class PrivateLog(RotatingFileHandler):
+    """Names of people stand in it: each new file is its owner's alone."""
+
+    def _open(self) -> Any:
+        os.close(os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
+        return super()._open()
+
+
 def _log_to(file: Path) -> None:
     handler: logging.Handler
     try:
-        file.touch(mode=0o600)
-        handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
+        handler = PrivateLog(file, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
     except OSError:
         handler = logging.NullHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"))

@@ -40,6 +40,16 @@ class Identity(msgspec.Struct, frozen=True):
         """The fingerprint of the certificate."""
         return fingerprint(self.certificate)
 
+    def check(self) -> None:
+        """Raises ValueError unless both are whole and belong together."""
+        from cryptography import x509
+        from cryptography.hazmat.primitives import serialization
+
+        shown = x509.load_pem_x509_certificate(self.certificate_pem).public_key()
+        if shown != serialization.load_pem_private_key(self.key_pem, password=None).public_key():
+            raise ValueError("the key is not that of the certificate")
+        check_certificate(self.certificate)
+
     def sign(self, message: bytes) -> bytes:
         """An ECDSA-SHA256 signature, DER-encoded."""
         from cryptography.hazmat.primitives import hashes, serialization

@@ -1,9 +1,11 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import PASSWORD, Server, parley
+from tests.e2e.world import PASSWORD, PATIENCE, Server, environment, parley
 from wire import VERSION
 
 
@@ -61,6 +63,29 @@ def test_errors_in_json_are_objects_on_stderr(server: Server, tmp_path: Path) ->
     ended = parley("--server", server.address, "--data", str(tmp_path), "--json", "-c", "login nobody")
     assert ended.stdout == ""
     assert json.loads(one_line(ended.stderr))["error"] == "wrong-credentials"
+
+
+@pytest.mark.parametrize("command", ["status", "contacts", "help"])
+def test_output_that_cannot_be_written_is_said_in_one_line(
+    server: Server, tmp_path: Path, command: str
+) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    options = ("--server", server.address, "--data", str(tmp_path / "alice"))
+    assert parley(*options, "-c", "signup alice").returncode == 0
+    with full.open("w") as output:
+        ended = subprocess.run(
+            [sys.executable, "-m", "shell.main", *options, "--user", "alice", "-c", command],
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(PARLEY_PASSWORD=PASSWORD),
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert "No space left on device" in one_line(ended.stderr)
 
 
 def test_commands_come_from_a_pipe(server: Server, tmp_path: Path) -> None:

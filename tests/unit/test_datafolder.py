@@ -1,5 +1,6 @@
 """Keys in the data folder: private whatever a copy did to them, and never lost to an import."""
 
+import logging
 import stat
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from shell.datafolder import DataFolder, KnownAccount
 from shell.errors import DataFolderError
+from shell.main import PrivateLog
 from wire.certificates import make_identity
 from wire.messages import Visibility
 from wire.names import NameKey
@@ -38,6 +40,39 @@ def test_another_key_is_replaced_only_when_asked_and_is_kept(tmp_path: Path) -> 
     assert kept is not None
     assert kept.read_bytes() == here.certificate_pem + here.key_pem
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    again = account.restore(make_identity("alice"), replace=True)
+    assert again is not None
+    assert again.read_bytes() == backup.certificate_pem + backup.key_pem
+    assert kept.read_bytes() == here.certificate_pem + here.key_pem, "the first one is there all the same"
+
+
+def test_a_key_file_that_is_cut_off_or_mixed_up_is_damaged(tmp_path: Path) -> None:
+    account = DataFolder(tmp_path).account(TICKET_KEY, ALICE)
+    identity = make_identity("alice")
+    account.save(identity)
+    whole = account.key_file.read_bytes()
+    mixed = identity.certificate_pem + make_identity("alice").key_pem
+    for content in (b"", whole[: len(whole) // 3], whole[:-60], identity.key_pem, mixed):
+        account.key_file.write_bytes(content)
+        with pytest.raises(DataFolderError, match="damaged"):
+            account.identity("alice")
+
+
+@pytest.mark.parametrize("key", [".", "..", "../alice", "/", ".alice"])
+def test_every_account_has_a_folder_of_its_own_inside(tmp_path: Path, key: str) -> None:
+    account = DataFolder(tmp_path / "data").account(TICKET_KEY, NameKey(key))
+    book = DataFolder(tmp_path / "data").account(TICKET_KEY, ALICE).mailbox.parent.parent
+    assert account.mailbox.resolve().parent.parent == book.resolve()
+
+
+def test_the_log_is_its_owners_alone_also_after_it_was_rotated(tmp_path: Path) -> None:
+    handler = PrivateLog(tmp_path / "parley.log", maxBytes=100, backupCount=1)
+    for _ in range(4):
+        handler.emit(logging.makeLogRecord({"msg": "x" * 80}))
+    handler.close()
+    files = list(tmp_path.iterdir())
+    assert len(files) == 2
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
 def test_what_is_known_of_a_phone_book_is_found_by_each_of_its_addresses(tmp_path: Path) -> None:

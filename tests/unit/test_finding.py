@@ -176,3 +176,13 @@ def test_exports_are_read_by_other_programs(box: sqlite3.Connection) -> None:
     markdown = "".join(exported(said, "alice", "markdown"))
     assert "> one \\*and\\*  \n> two\n" in markdown
     assert json.loads("".join(exported([], "alice", "json"))) == []
+
+
+def test_an_export_to_look_at_controls_no_terminal(box: sqlite3.Connection) -> None:
+    hostile = "\x1b[2J\x9b31m\u202etxt"
+    theirs(box, hostile, 1)
+    said = finding.page(box, Span(), 0, 10)
+    for form in ("text", "markdown"):
+        written = "".join(exported(said, "alice", form))
+        assert not any(character in written for character in "\x1b\x9b\u202e")
+    assert json.loads("".join(exported(said, "alice", "json")))[0]["text"] == hostile

@@ -1,6 +1,7 @@
 """Backups of a key: only the passphrase opens them, and a file of anything else breaks nothing."""
 
 import base64
+from typing import Any
 
 import msgspec
 import pytest
@@ -43,6 +44,15 @@ def test_a_backup_comes_back_as_it_was_however_it_was_pasted() -> None:
     assert open_backup(text, PASSPHRASE) == original
     pasted = "here it is:\r\n" + text.replace("\n", "\r\n  ") + "\r\nbye"
     assert open_backup(pasted, PASSPHRASE) == original
+
+
+@pytest.mark.parametrize(
+    "changes", [{"name": ".."}, {"key_pem": make_identity("alice").key_pem}, {"certificate_pem": b"none"}]
+)
+def test_a_backup_of_no_usable_account_is_refused(changes: dict[str, Any]) -> None:
+    sealed = seal(msgspec.structs.replace(backup(), **changes), PASSPHRASE, SALT, NONCE)
+    with pytest.raises(BackupError, match="no usable account"):
+        open_backup(sealed, PASSPHRASE)
 
 
 def test_nothing_of_the_key_stands_in_the_clear() -> None:
