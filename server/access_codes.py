@@ -23,28 +23,30 @@ class AccessCodes:
 
     @contextlib.asynccontextmanager
     async def invited(self, code: str, key: NameKey) -> AsyncIterator[None]:
-        """While an account is made. Raises `Refused` where registration asks for an invite and this is none.
+        """While an account is made. Raises `Refused` where by now nobody may, or nobody without an invite.
 
         The code is for this name before there is an account, so that after a crash in between the same person
         can try again and nobody else; where no account could be made it is free again.
         """
+        self._access.check_registration(code)
         if self._access.registration is not Registration.INVITE:
             yield
             return
         digest = code_digest(code)
-        if digest in self._in_use or not await self._ledger.take_invite(digest, key, time()):
-            raise Refused(
-                ErrorCode.INVITE_REFUSED,
-                "That invite is not good: it was mistyped, was used, or has run out. Ask the operator.",
-            )
-        self._in_use.add(digest)
-        used = False
+        if digest in self._in_use:
+            raise _bad_invite()
+        self._in_use.add(digest)  # before anything is awaited: of two with one code and one name, one goes on
         try:
-            yield
-            used = True
+            if not await self._ledger.take_invite(digest, key, time()):
+                raise _bad_invite()
+            used = False
+            try:
+                yield
+                used = True
+            finally:
+                await self._ledger.settle_invite(digest, used=used)
         finally:
             self._in_use.discard(digest)
-            await self._ledger.settle_invite(digest, used=used)
 
     async def may_reset(self, digest: bytes, account: Account | None) -> Account:
         """The account for which a token may set a new password; it is not used up. Raises `Overtaken`."""
@@ -53,3 +55,10 @@ class AccessCodes:
         if account is None or not good:
             raise Overtaken("The token is not good.")
         return account
+
+
+def _bad_invite() -> Refused:
+    return Refused(
+        ErrorCode.INVITE_REFUSED,
+        "That invite is not good: it was mistyped, was used, or has run out. Ask the operator.",
+    )

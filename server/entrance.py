@@ -132,6 +132,7 @@ class Entrance:
         if self._access.name_ban(key, now) or await self._accounts.find(key) is not None:
             raise Refused(ErrorCode.NAME_TAKEN, taken)
         password_hash = await self._passwords.hash(request.password)
+        self._access.check(client.address, time())  # a ban that came meanwhile makes no account
         wanted = Account(AccountId(0), key, name, password_hash, now, key_fingerprint, last_seen=now)
         try:
             async with self._codes.invited(request.invite, key):

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from server.actions import ResetPassword
+from server.access import Ban, Registration, target_of
+from server.access_codes import AccessCodes
+from server.actions import ListInvites, MakeInvites, PlaceBan, ResetPassword, SetRegistration
 from server.embedded import EmbeddedPhoneBook
 from server.lane import Lane
 from server.operator import LocalOperator
@@ -256,3 +258,52 @@ def test_a_visibility_that_was_stored_beside_a_reconnect_is_shown(house: House) 
             await until(lambda: seen(name_key("bob"), name_key("alice")) is Status.OFFLINE)
 
     asyncio.run(work())
+
+
+def test_who_signs_up_while_registration_is_closed_or_they_are_banned_makes_no_account(house: House) -> None:
+    async def work() -> None:
+        opened, passwords = threading.Event(), house.server.passwords
+        changes = (
+            (SetRegistration(Registration.CLOSED), ErrorCode.REGISTRATION_CLOSED),
+            (SetRegistration(Registration.INVITE), ErrorCode.INVITE_NEEDED),
+            (PlaceBan(target_of("127.0.0.1")), ErrorCode.BANNED),
+        )
+        for change, code in changes:
+            await asyncio.to_thread(house.operator.ask, SetRegistration(Registration.OPEN))
+            opened.clear()
+            async with house.client() as client:
+                passwords._pool.submit(opened.wait, PATIENCE)
+                coming = asyncio.create_task(outcome(client.signup("alice", PASSWORD, ALICE)))
+                await until(lambda: passwords.waiting == 1)
+                if isinstance(change, PlaceBan):  # only the ban: carried out, it would cut the connection
+                    house.server.access.ban(Ban(change.target))
+                else:
+                    await asyncio.to_thread(house.operator.ask, change)
+                opened.set()
+                assert await coming == code
+        assert await asyncio.to_thread(house.book.call, house.server.accounts.count()) == 0
+
+    asyncio.run(work())
+
+
+def test_of_two_who_use_one_invite_for_one_name_at_once_one_goes_on(house: House) -> None:
+    house.operator.ask(SetRegistration(Registration.INVITE))
+    (code,) = house.operator.ask(MakeInvites(1, time.time() + PATIENCE)).codes
+    codes = AccessCodes(house.server.access, house.server.ledger)
+    inside: list[bool] = []
+
+    async def use() -> ErrorCode | None:
+        async with codes.invited(code, name_key("alice")):
+            inside.append(True)
+            await house.server.ledger.invites(0.0)  # as long as the other needs to come in as well
+            await house.server.ledger.invites(0.0)
+            assert len(inside) == 1
+        return None
+
+    async def both() -> tuple[ErrorCode | None, ErrorCode | None]:
+        one, other = await asyncio.gather(outcome(use()), outcome(use()))
+        return one, other
+
+    assert house.book.call(both()) == (None, ErrorCode.INVITE_REFUSED)
+    (invite,) = house.operator.ask(ListInvites()).invites
+    assert invite.used_by == "alice"
