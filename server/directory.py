@@ -296,7 +296,10 @@ class Directory:
             self._forget_watcher(key, session.id)
 
     def set_endpoints(self, session: Session, endpoints: tuple[Endpoint, ...], now: float) -> list[Effect]:
-        """A shell can be reached elsewhere; whoever calls it, or is about to be called by it, is told."""
+        """A shell can be reached elsewhere; whoever calls it, or is about to be called by it, is told.
+
+        `now` is by the clock of tickets.
+        """
         session.moves(endpoints)
         session.fresh = {key: until for key, until in session.fresh.items() if until > now}
         others = [self._by_key[key] for key in session.fresh if key in self._by_key]
@@ -305,9 +308,9 @@ class Directory:
     def introduce(
         self, caller: Session, account: Account, ticket_id: bytes, now: float
     ) -> tuple[Introduction, list[Effect]]:
-        """Tells two people of each other, so that one may call the other. Raises `Refused`.
+        """Tells two people of each other, so that one may call the other; `now` is by the clock of tickets.
 
-        Somebody who is not visible is refused in the same words as somebody who is not there.
+        Raises `Refused`, in the same words for somebody who is not visible as for somebody who is not there.
         """
         callee = self._by_key.get(account.key)
         if callee is None or self.status_for(caller.account.key, account.key) is Status.OFFLINE:
@@ -332,8 +335,7 @@ class Directory:
             Introduction(other.account.name, other.account.fingerprint, other.endpoints, signed, own)
             for other, own in zip((callee, caller), passes, strict=True)
         )
-        happened = Happened(now, "introduction", caller.account.name, callee.account.name)
-        return to_caller, [Push(callee.id, Introduced(to_callee)), happened]
+        return to_caller, [Push(callee.id, Introduced(to_callee))]
 
     def knocked(self, account: Account) -> list[Effect]:
         """Somebody knocked, and that is written: whoever is there hears of it, seen by others or not."""

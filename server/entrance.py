@@ -14,6 +14,7 @@ from server.access import Access
 from server.access_codes import AccessCodes
 from server.accounts import Account, AccountId, AccountStore
 from server.client import Client
+from server.clock import ticket_time
 from server.codes import code_digest
 from server.credentials import checked_fingerprint, checked_name
 from server.directory import Directory
@@ -96,7 +97,7 @@ class Entrance:
             wire.PROTOCOL_MAJOR,
             wire.PROTOCOL_MINOR,
             f"parley-server/{wire.VERSION}",
-            time(),
+            ticket_time(),
             self._ticket_key,
             client.address,
         )

@@ -17,6 +17,7 @@ import msgspec
 
 from server.accounts import Account, AccountStore
 from server.client import Client
+from server.clock import ticket_time
 from server.directory import Directory
 from server.effects import Effect, Happened
 from server.entrance import Entrance
@@ -92,7 +93,7 @@ class Service:
                 self._directory.unwatch(session, [name_key(name) for name in names])
                 return messages.Done()
             case messages.SetEndpoints(endpoints):
-                self._perform(self._directory.set_endpoints(session, endpoints, time()))
+                self._perform(self._directory.set_endpoints(session, endpoints, ticket_time()))
                 return messages.Done()
             case messages.SetVisibility():
                 return self._set_visibility(session, request)
@@ -163,8 +164,9 @@ class Service:
             raise Refused(ErrorCode.UNAVAILABLE, "That is you.")
         self._throttles.introduction(session.account.key, monotonic())
         ticket_id = secrets.token_bytes(TICKET_ID_BYTES)
-        introduction, effects = self._directory.introduce(session, account, ticket_id, time())
-        self._perform(effects)
+        introduction, effects = self._directory.introduce(session, account, ticket_id, ticket_time())
+        happened = Happened(time(), "introduction", session.account.name, account.name)
+        self._perform([*effects, happened])
         return introduction
 
     async def _knock(self, session: Session, request: messages.Knock) -> Message:

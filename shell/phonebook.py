@@ -9,9 +9,8 @@ import asyncio
 import contextlib
 import logging
 import random
-import time as time_module
 from collections.abc import Callable
-from time import monotonic, time
+from time import time
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -41,6 +40,7 @@ from wire.messages import (
     Signup,
     Welcome,
 )
+from wire.times import steady
 
 log = logging.getLogger(__name__)
 ReplyT = TypeVar("ReplyT", bound=Message)
@@ -78,7 +78,7 @@ class PhoneBook:
         self._on_back, self._on_end = on_back, on_end
         self._connection: Connection | None = None
         self._welcome: Welcome | None = None
-        self._clock_ahead = time() - _steady()
+        self._clock_ahead = time() - steady()
         self._ticket_key: bytes | None = None
         self._pending: Login | None = None
         self._endpoints: tuple[Endpoint, ...] = ()
@@ -146,7 +146,7 @@ class PhoneBook:
         Two machines of a lab may differ by hours; and this one's may be set while the shell runs, so what
         counts is the time that has passed since the phone book told its own.
         """
-        return _steady() + self._clock_ahead
+        return steady() + self._clock_ahead
 
     async def connect(self) -> None:
         """Connects, checks the pin, says hello. Raises `NotConnected`, `PhoneBookKeyChanged`, `Refused`."""
@@ -168,7 +168,7 @@ class PhoneBook:
         except BaseException:
             connection.close()
             raise
-        self._clock_ahead = self._welcome.time - _steady()
+        self._clock_ahead = self._welcome.time - steady()
         self._ticket_key = self._welcome.ticket_key
         self._folder.remember_phone_book(
             self._welcome.ticket_key, f"{host}:{port}", self._welcome.time - time()
@@ -241,7 +241,7 @@ class PhoneBook:
         `on_back` tells that, or `on_end` that it refused.
         """
         self._ticket_key = known.ticket_key
-        self._clock_ahead = time() + known.clock_ahead - _steady()
+        self._clock_ahead = time() + known.clock_ahead - steady()
         self._pending = Login(name, password, identity.certificate)
         self._mending = asyncio.create_task(self._mend(), name="reconnect")
 
@@ -374,12 +374,6 @@ class PhoneBook:
             except (NotConnected, Refused) as error:
                 log.info("event=heartbeat_failed reason=%r", str(error))
                 return
-
-
-def _steady() -> float:
-    """Seconds that pass evenly, also while the machine sleeps, where the system can tell."""
-    clock = getattr(time_module, "CLOCK_BOOTTIME", None)
-    return monotonic() if clock is None else time_module.clock_gettime(clock)
 
 
 def split_address(address: str, default_port: int = wire.DEFAULT_PORT) -> tuple[str, int]:

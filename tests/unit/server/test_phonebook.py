@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 import pytest
 
@@ -20,8 +20,11 @@ from shell.datafolder import DataFolder
 from shell.phonebook import PhoneBook
 from wire.certificates import make_identity
 from wire.errors import Refused
+from wire.limits import TICKET_LIFE
 from wire.messages import (
     Done,
+    Introduce,
+    Introduction,
     ListPeople,
     Logout,
     Message,
@@ -36,6 +39,7 @@ from wire.messages import (
 )
 from wire.names import NameKey, name_key
 from wire.relay import PASS_BYTES
+from wire.tickets import open_ticket
 
 COUNT = 250
 PASSWORD = "correct horse battery"
@@ -294,5 +298,28 @@ def test_whoever_logged_out_has_the_same_time_to_log_in_as_whoever_came(tmp_path
 
         async def judge(connection: Connection, now: float) -> None:
             book.server._judge(connection, now)
+
+        asyncio.run(work())
+
+
+@pytest.mark.parametrize("step", [-3_600.0, 3_600.0])
+def test_a_clock_that_is_set_expires_no_ticket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    with EmbeddedPhoneBook(settings(tmp_path)) as book:
+
+        async def work() -> None:
+            address = "{}:{}".format(*book.address)
+            async with (
+                PhoneBook(address, DataFolder(tmp_path / "alice")) as alice,
+                PhoneBook(address, DataFolder(tmp_path / "bob")) as bob,
+            ):
+                await alice.signup("alice", PASSWORD, make_identity("alice"))
+                await bob.signup("bob", PASSWORD, make_identity("bob"))
+                for module in ("service", "entrance"):
+                    monkeypatch.setattr(f"server.{module}.time", lambda: time() + step)
+                introduction = await alice.request(Introduce("bob"), Introduction)
+                ticket = open_ticket(introduction.ticket, bob.ticket_key, bob.now())
+                assert bob.now() + TICKET_LIFE == pytest.approx(ticket.expires, abs=TICKET_LIFE / 2)
 
         asyncio.run(work())
