@@ -11,6 +11,7 @@ import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePath
 from typing import IO
 
@@ -32,7 +33,9 @@ def back_up(folder: Path, target: Path) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as working:
             made = Path(working) / "backup.tar"
-            with tarfile.open(made, "w") as archive:
+            # Its mode from the beginning: a file system without modes refuses to change one.
+            private = partial(os.open, mode=0o600)
+            with open(made, "xb", opener=private) as new, tarfile.open(fileobj=new, mode="w") as archive:
                 for file in _kept(folder):
                     if file.suffix == DATABASE:
                         copy = Path(working) / file.name
@@ -41,13 +44,27 @@ def back_up(folder: Path, target: Path) -> int:
                         copy.unlink()
                     else:
                         archive.add(file, file.name)
-            made.chmod(0o600)
             _sync(made)
-            os.link(made, target)  # unlike a rename it never takes the place of a file that came meanwhile
+            _place(made, target)
             _sync(target.parent)
             return target.stat().st_size
     except (OSError, sqlite3.Error, tarfile.TarError) as error:
         raise BackupFailed(f"The backup {target} could not be written: {_why(error)}.") from None
+
+
+def _place(made: Path, target: Path) -> None:
+    """Gives a file its name, and never takes the place of another that came meanwhile, as a rename would."""
+    try:
+        os.link(made, target)
+    except FileExistsError:
+        raise
+    except OSError:  # no hard links, as on exFAT: an empty file of our own is what the rename replaces
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            made.replace(target)
+        except OSError:
+            target.unlink()
+            raise
 
 
 def restore(source: Path, folder: Path) -> None:

@@ -1,7 +1,9 @@
 """Backups: complete, private, never over another file; and back again, or not at all."""
 
 import asyncio
+import errno
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -47,6 +49,28 @@ def test_nothing_is_overwritten(folder: Path, tmp_path: Path) -> None:
         restore(tmp_path / "b.tar", folder)
     with pytest.raises(BackupFailed, match="no such file"):
         back_up(folder, tmp_path / "nowhere" / "b.tar")
+
+
+def test_a_backup_fits_on_a_disk_without_hard_links(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(made: Path, target: Path) -> None:
+        for late in came_meanwhile:
+            target.write_text(late)
+        raise PermissionError(
+            errno.EPERM, "Operation not permitted"
+        )  # exFAT's answer; few kernels can mount it
+
+    came_meanwhile: list[str] = []
+    monkeypatch.setattr(os, "link", link)
+    back_up(folder, tmp_path / "b.tar")
+    assert (tmp_path / "b.tar").stat().st_mode & 0o777 == 0o600
+    restore(tmp_path / "b.tar", tmp_path / "again")
+    came_meanwhile.append("mine")
+    with pytest.raises(BackupFailed, match="file exists"):
+        back_up(folder, tmp_path / "c.tar")
+    assert (tmp_path / "c.tar").read_text() == "mine"
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["again", "b.tar", "c.tar", "server"]
 
 
 def evil(name: str, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
