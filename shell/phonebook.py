@@ -52,6 +52,8 @@ ENDS_SESSION = (
     CloseReason.BANNED,
     CloseReason.DELETED,
 )
+PASSES = (ErrorCode.BUSY, ErrorCode.RATE_LIMITED, ErrorCode.SHUTTING_DOWN, ErrorCode.STORAGE_FAILED)
+"""What a phone book says that will hear of it again; with others, the session is over."""
 FIRST_RETRY, MAX_RETRY = 0.25, 30.0  # seconds between attempts to come back, doubling, with jitter
 
 
@@ -329,7 +331,7 @@ class PhoneBook:
                     log.info("event=reconnect_failed reason=%r", str(error))
                     self._forget_connection()
                 except Refused as error:
-                    if error.code in (ErrorCode.BUSY, ErrorCode.RATE_LIMITED, ErrorCode.SHUTTING_DOWN):
+                    if error.code in PASSES:
                         self._forget_connection()
                         delay = max(delay, error.retry_after)
                         continue

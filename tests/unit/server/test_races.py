@@ -307,3 +307,35 @@ def test_of_two_who_use_one_invite_for_one_name_at_once_one_goes_on(house: House
     assert house.book.call(both()) == (None, ErrorCode.INVITE_REFUSED)
     (invite,) = house.operator.ask(ListInvites()).invites
     assert invite.used_by == "alice"
+
+
+def test_a_shell_that_comes_back_while_the_disk_is_full_tries_again(house: House) -> None:
+    changes = house.server.accounts._changes
+
+    def fill(connection: sqlite3.Connection) -> None:
+        connection.execute("ROLLBACK")  # as SQLite does of itself where a write finds no room
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async def drop() -> None:
+        (connection,) = house.server.connections
+        connection.abort()
+
+    async def work() -> None:
+        back, over = asyncio.Event(), list[str]()
+        address = "{}:{}".format(*house.book.address)
+        folder = DataFolder(house.folder / "client")
+        async with PhoneBook(address, folder, on_back=back.set, on_end=over.append) as client:
+            await client.signup("alice", PASSWORD, ALICE)
+            with house.held(changes):
+                await asyncio.to_thread(house.book.call, drop())
+                await until(lambda: changes.waiting == 2)  # when she was last seen, and her coming back
+                filling = asyncio.create_task(asyncio.to_thread(house.book.call, changes.run(fill)))
+                await until(lambda: changes.waiting == 3)
+            with pytest.raises(sqlite3.OperationalError):
+                await filling
+            async with asyncio.timeout(PATIENCE):
+                await back.wait()
+            assert not over
+            client.session = None
+
+    asyncio.run(work())
