@@ -14,8 +14,10 @@ from wire.limits import KIB
 from wire.relay import RELAY_FIRST_BYTE
 from wire.stun import decode_request, encode_answer, is_stun
 
-TOLD, IGNORED = "outside-address", "udp-ignored"
-"""What is counted: shells that were told their outside address, datagrams that are none of this port's."""
+TOLD, IGNORED, DROPPED = "outside-address", "udp-ignored", "udp-dropped"
+"""What is counted: shells that were told their outside address, datagrams that are none of this port's, and
+those that came while too much waited to be sent."""
+MAX_QUEUED = 512 * KIB  # bytes that wait for a slow network, as much again as the kernel holds
 COOKIE_SECRET = 32  # bytes
 MIB = 1024 * KIB
 _RELAY = bytes((RELAY_FIRST_BYTE,))
@@ -34,6 +36,7 @@ class UdpPort(asyncio.DatagramProtocol):
         self.relay: Relay | None = None
         self._transport: asyncio.DatagramTransport | None = None
         self._counts = counts
+        self._full = False
         self.change(settings)
 
     def change(self, settings: ServerSettings) -> None:
@@ -58,10 +61,22 @@ class UdpPort(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is ready."""
         self._transport = cast(asyncio.DatagramTransport, transport)
+        # Every transport that sends has it; the types know it of streams only.
+        cast(asyncio.WriteTransport, transport).set_write_buffer_limits(high=MAX_QUEUED)
+
+    def pause_writing(self) -> None:
+        """The network takes less than comes: what comes now is lost, as any datagram may be."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """A good part of what waited is sent."""
+        self._full = False
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """One datagram from anybody."""
-        if data[:1] == _RELAY and self.relay is not None:
+        if self._full:
+            self._count(DROPPED)
+        elif data[:1] == _RELAY and self.relay is not None:
             answer = self.relay.received(data, (addr[0], addr[1]), monotonic())
             if answer is not None:
                 self._send(*answer)
