@@ -71,6 +71,8 @@ class Messenger:
         self._account: AccountFolder | None = None
         self._away: str | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._coming_or_going = asyncio.Lock()
+        """A session begins when the one before has ended, however long that takes."""
         self._farewell = ""
         self.unread_at_login: list[tuple[NameKey, int]] = []
         self._appearance: Appearance | None = None
@@ -123,9 +125,8 @@ class Messenger:
 
         Raises `AlreadyLoggedIn`, `NotConnected`, `PhoneBookKeyChanged`.
         """
-        if self.user is not None:
-            raise AlreadyLoggedIn(f"You are logged in as {self.user}; `logout` first.")
-        await self.book.connect()
+        async with self._coming_or_going:
+            await self._reach()
 
     async def signup(self, name: str, password: str, invite: str = "") -> str:
         """Makes an account and logs in; the name as the phone book keeps it."""
@@ -149,17 +150,18 @@ class Messenger:
         if found is None:
             raise NotConnected(f"The phone book is away, and this machine has no data of {name}.")
         book, folder, account = found
-        identity = folder.identity(account.name)
-        self._line = Line(identity, self._introducer, self._tell, self._folder.taking, self._rules)
-        try:
-            await bind(self._line, self._udp_port, account.udp_port)
-            self.book.login_later(account.name, password, identity, book)
-            await self._open(folder, account.visibility)
-            self._away = account.name
-            self._line.book_lost()
-        except BaseException:
-            await self._leave()
-            raise
+        async with self._coming_or_going:
+            identity = folder.identity(account.name)
+            self._line = Line(identity, self._introducer, self._tell, self._folder.taking, self._rules)
+            try:
+                await bind(self._line, self._udp_port, account.udp_port)
+                self.book.login_later(account.name, password, identity, book)
+                await self._open(folder, account.visibility)
+                self._away = account.name
+                self._line.book_lost()
+            except BaseException:
+                await self._drop()
+                raise
         return account.name
 
     async def logout(self) -> None:
@@ -167,18 +169,20 @@ class Messenger:
 
         Lines end first: whoever hears that this user is offline has heard the goodbye.
         """
-        session = self.book.session
-        _ = self.line  # raises where nobody is logged in
-        await self._hang_up()
-        await (self.book.logout() if session is not None else self.book.close())
+        async with self._coming_or_going:
+            session = self.book.session
+            _ = self.line  # raises where nobody is logged in
+            await self._hang_up()
+            await (self.book.logout() if session is not None else self.book.close())
 
     async def close(self) -> None:
         """Leaves: lines, mailbox, connection."""
-        await self._hang_up()
-        if self.book.connected and self.book.session is not None:
-            with contextlib.suppress(NotConnected, Refused):
-                await self.book.logout()
-        await self.book.close()
+        async with self._coming_or_going:
+            await self._hang_up()
+            if self.book.connected and self.book.session is not None:
+                with contextlib.suppress(NotConnected, Refused):
+                    await self.book.logout()
+            await self.book.close()
 
     # --- people -----------------------------------------------------------------------------------------
 
@@ -236,32 +240,38 @@ class Messenger:
 
     # --- inside -----------------------------------------------------------------------------------------
 
+    async def _reach(self) -> None:
+        if self.user is not None:
+            raise AlreadyLoggedIn(f"You are logged in as {self.user}; `logout` first.")
+        await self.book.connect()
+
     async def _begin(
         self,
         name: str,
         password: str,
         enter: Callable[[str, str, Identity, tuple[Endpoint, ...]], Awaitable[messages.Session]],
     ) -> str:
-        await self.reach()
-        folder = self._folder.account(self.book.ticket_key, name_key(name))
-        identity = folder.identity(name)
-        self._line = Line(identity, self._introducer, self._tell, self._folder.taking, self._rules)
-        self._whereabouts = Whereabouts(self.book, self._line, self._stun)
-        try:
-            known = folder.known()
-            await bind(self._line, self._udp_port, known.udp_port if known else 0)
-            # Whoever waits for this user calls as soon as the session begins: its endpoint goes along.
-            session = await enter(name, password, identity, await self._whereabouts.first())
-            folder.save(identity)
-            await self._open(folder, session.visibility)
-            await self._whereabouts.publish()  # an outside address may have come meanwhile
-            self._whereabouts.watch()
-            await self._remember(session.visibility)
-            await share_blocked(self.book, self.line.core)
-            await self.lookup.watch_all(self._line.core.watched())
-        except BaseException:
-            await self._leave()
-            raise
+        async with self._coming_or_going:
+            await self._reach()
+            folder = self._folder.account(self.book.ticket_key, name_key(name))
+            identity = folder.identity(name)
+            self._line = Line(identity, self._introducer, self._tell, self._folder.taking, self._rules)
+            self._whereabouts = Whereabouts(self.book, self._line, self._stun)
+            try:
+                known = folder.known()
+                await bind(self._line, self._udp_port, known.udp_port if known else 0)
+                # Whoever waits for this user calls as soon as the session begins: its endpoint goes along.
+                session = await enter(name, password, identity, await self._whereabouts.first())
+                folder.save(identity)
+                await self._open(folder, session.visibility)
+                await self._whereabouts.publish()  # an outside address may have come meanwhile
+                self._whereabouts.watch()
+                await self._remember(session.visibility)
+                await share_blocked(self.book, self.line.core)
+                await self.lookup.watch_all(self._line.core.watched())
+            except BaseException:
+                await self._drop()
+                raise
         return session.name
 
     async def _publish(self, seen: Seen) -> None:
@@ -344,8 +354,8 @@ class Messenger:
                 words = f" It says: {text}" if text else ""
                 self._farewell = f"The phone book has stopped.{words}"
             case messages.Closing(reason, text):
+                self._spawn(self._leave(self._line))
                 self._tell(SessionEnded(reason, text))
-                self._spawn(self._leave())
             case _:
                 log.info("event=unknown_push type=%s", type(push).__name__)
 
@@ -367,8 +377,8 @@ class Messenger:
         self._spawn(self._catch_up())
 
     def _ended(self, reason: str) -> None:
+        self._spawn(self._leave(self._line))
         self._tell(SessionEnded(CloseReason.SHUTDOWN, reason))
-        self._spawn(self._leave())
 
     async def _catch_up(self) -> None:
         """What may have changed while the phone book was away: who is there, and where this shell is."""
@@ -388,7 +398,13 @@ class Messenger:
         if self._whereabouts is not None:
             await self._whereabouts.refresh()
 
-    async def _leave(self) -> None:
+    async def _leave(self, line: Line | None) -> None:
+        """Ends the session of a line, unless it has ended already."""
+        async with self._coming_or_going:
+            if self._line is line:
+                await self._drop()
+
+    async def _drop(self) -> None:
         await self._hang_up()
         await self.book.close()
 

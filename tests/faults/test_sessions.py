@@ -1,0 +1,43 @@
+"""A session that ends slowly and one that begins meanwhile."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+from shell.datafolder import DataFolder
+from shell.events import Event, SessionEnded
+from shell.messenger import Messenger
+from tests.e2e.world import PASSWORD, PATIENCE, Server
+
+
+def test_a_login_waits_for_the_session_before_to_end(server: Server, tmp_path: Path) -> None:
+    async def talk() -> None:
+        ended, disk_is_done = asyncio.Event(), threading.Event()
+
+        def heard(event: Event) -> None:
+            if isinstance(event, SessionEnded):
+                ended.set()
+
+        def slow(path: Path) -> None:
+            disk_is_done.wait(PATIENCE)
+
+        here = Messenger(server.address, DataFolder(tmp_path / "here"), 0, heard)
+        elsewhere = Messenger(server.address, DataFolder(tmp_path / "elsewhere"), 0, lambda event: None)
+        await here.signup("alice", PASSWORD)
+        unpacking = asyncio.create_task(here.line.files._carrier.on_disk(slow, tmp_path))
+        async with asyncio.timeout(PATIENCE):
+            await elsewhere.login("alice", PASSWORD)
+            await ended.wait()
+            again = asyncio.create_task(here.login("alice", PASSWORD))
+            await asyncio.sleep(0.1)  # that login could have come in by now
+            disk_is_done.set()
+            await unpacking
+            assert await again == "alice"
+            # The end of the first session does not reach into the second.
+            assert [person.name for person in await here.people("*", None)] == ["alice"]
+            assert here.line.port
+            assert await here.mailbox.read(lambda connection: connection.in_transaction)
+        for messenger in (here, elsewhere):
+            await messenger.close()
+
+    asyncio.run(talk())
