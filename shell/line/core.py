@@ -129,7 +129,9 @@ class LineCore(Consents):
             return [KeepRead(key, MessageId(frame.id))]
         if peer.line is not None and peer.line.id == line and peer.line.deaf_since is not None:
             return []
-        held = peer.contact.consent is not Consent.ACCEPTED
+        # Behind one that is still being held it is held too, or it would be shown before it.
+        held = peer.contact.consent is not Consent.ACCEPTED or peer.holding > 0
+        peer.holding += held
         message = Incoming(
             MessageId(frame.id), key, frame.text, frame.written, held, frame.choices, frame.answers
         )
@@ -140,12 +142,14 @@ class LineCore(Consents):
     def incoming_not_kept(self, message: Incoming, line: LineId, now: float) -> None:
         """The disk refused a message: nothing that follows on this line is taken, so that the order holds."""
         peer = self._peers[message.peer]
+        peer.holding -= message.held
         if peer.line is not None and peer.line.id == line and peer.line.deaf_since is None:
             peer.line.deaf_since = now
 
     def incoming_kept(self, message: Incoming, kept: Kept, line: LineId) -> list[Effect]:
         """The message is on disk: only now its writer gets a receipt and the user sees it."""
         peer = self._peers[message.peer]
+        peer.holding -= message.held
         effects: list[Effect] = []
         verdict = VERDICT_OF.get(kept) or (Verdict.HELD if message.held else Verdict.DELIVERED)
         if kept is Kept.NEW and message.held and peer.contact.consent is not Consent.UNDECIDED:

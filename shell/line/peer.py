@@ -38,6 +38,8 @@ class Peer:
     """Monotonic seconds before which they are not dialed again."""
     held: int = 0
     """Their messages that wait for consent."""
+    holding: int = 0
+    """Their messages that are on their way to the disk, to be held there."""
     requested: int = 0
     """Numbers requests in the order in which they came; of the last one."""
     owes_receipts: bool = False

@@ -72,6 +72,22 @@ def test_consent_given_while_a_message_is_on_its_way_to_the_disk_counts() -> Non
     assert DeclineHeld(KEY, silent=True) in core.incoming_kept(held, Kept.NEW, 1)
 
 
+def test_what_follows_a_message_that_is_being_held_is_not_shown_before_it() -> None:
+    core = LineCore(OWN)
+    opened(core)
+    third = incoming(core)
+    core.accept("bob", 1.0)
+    (keep,) = core.received(1, Text(MessageId(b"4" * 16), 2.0, "fourth"), 2.0)
+    assert isinstance(keep, KeepIncoming)
+    for message in (third, keep.message):
+        effects = core.incoming_kept(message, Kept.NEW, 1)
+        assert ReleaseHeld(KEY) in effects
+        assert not [effect for effect in effects if isinstance(effect, Tell)]
+    (keep,) = core.received(1, Text(MessageId(b"5" * 16), 3.0, "fifth"), 3.0)
+    assert isinstance(keep, KeepIncoming)
+    assert not keep.message.held
+
+
 def test_a_receipt_goes_out_only_after_the_commit() -> None:
     core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
     opened(core)
