@@ -143,6 +143,7 @@ class TransferEnd(Event, frozen=True):
 
     name: str
     number: int
+    """0 for one that was refused at once."""
     kind: str
     title: str
     """What its sender calls it."""

@@ -40,12 +40,13 @@ def keep_transfers(connection: sqlite3.Connection, transfers: list[Transfer]) ->
 
 
 def transfers(connection: sqlite3.Connection) -> list[Transfer]:
-    """Those that are not over, and the last ones that are, oldest first."""
-    rows = connection.execute(
-        "SELECT * FROM transfers WHERE phase IN ('offered', 'moving') OR number >"
-        " (SELECT coalesce(max(number), 0) FROM transfers) - ? ORDER BY number",
+    """Those that are not over, and the last ones that are, oldest first; others are forgotten."""
+    connection.execute(
+        "DELETE FROM transfers WHERE phase NOT IN ('offered', 'moving') AND number <="
+        " (SELECT coalesce(max(number), 0) FROM transfers) - ?",
         (MAX_REMEMBERED,),
     )
+    rows = connection.execute("SELECT * FROM transfers ORDER BY number")
     return [
         Transfer(
             TransferId(id_),

@@ -12,6 +12,7 @@ from typing import assert_never
 
 from shell.line.invitations import Admission, Invitation
 from shell.line.quic import (
+    FRAME_STREAM,
     Connected,
     Ended,
     Quic,
@@ -180,6 +181,10 @@ class Channel:
                     self._connected()
                 case Received(data):
                     happened += self._received(data)
+                case StreamCut(stream) if stream == FRAME_STREAM:
+                    reason = "The other side ended the stream of frames."
+                    self.close(LineClose.BAD_FRAME, reason)
+                    happened.append(Closed(LineClose.BAD_FRAME, reason))
                 case StreamReceived() | StreamCut():
                     if self.open:
                         happened.append(event)

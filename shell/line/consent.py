@@ -113,5 +113,5 @@ class Consents(Delivery):
         if len(waiting) <= most:
             return []
         oldest = min(waiting, key=lambda peer: peer.requested)
-        oldest.held = 0  # at once, so that the next one too many meets another
+        oldest.held, oldest.pushed_out = 0, True  # at once, so that the next one too many meets another
         return [DeclineHeld(oldest.contact.key, silent=False)]

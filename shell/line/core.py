@@ -199,7 +199,12 @@ class LineCore(Consents):
         peer = self._peers[key]
         peer.held = 0
         receipts = [] if silent else [Receipt(message_id, Verdict.REFUSED) for message_id in ids]
-        return self._settle(peer, receipts, now)
+        effects = self._settle(peer, receipts, now)
+        if peer.pushed_out:
+            # Who asks again needs another introduction, and the phone book gives so many of them a minute.
+            peer.pushed_out = False
+            effects += self._hang_up(peer, LineClose.TOO_MANY)
+        return effects
 
     def _check(self, peer: Peer) -> None:
         shown = peer.contact.name

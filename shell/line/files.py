@@ -247,7 +247,7 @@ class Files:
             return self.core.line_opened(peer)
 
         if any(transfer.peer == peer and transfer.wants_line for transfer in self.core):
-            self._turns.begin(action)
+            self._turns.begin(action, peer)
         return []
 
     def line_closed(self, channel: Channel) -> None:
@@ -281,7 +281,11 @@ class Files:
                 self._lines.drop(channel, LineClose.BAD_FRAME, str(error))
                 return []
 
-        self._turns.begin(action)
+        if not self._turns.begin(action, peer):
+            # On the next line all that is not over is said again.
+            self._lines.drop(
+                channel, LineClose.TOO_MANY, "It brought more words about files than the disk takes."
+            )
         return []
 
     def carried(self, channel: Channel, event: StreamReceived | StreamCut) -> None:
@@ -325,7 +329,7 @@ class Files:
             transfer = self.core.numbered(event.number)
             pipe = self._pipes.get(transfer.peer)
             if pipe is not None and pipe.incoming is None and _is_offered_pipe(transfer):
-                self._turns.begin(self._join(transfer, pipe))
+                self._turns.begin(self._join(transfer, pipe), transfer.peer)
                 return
         if isinstance(event, FileStopped):
             for pipe in self._pipes.values():

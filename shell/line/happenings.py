@@ -26,6 +26,7 @@ from shell.line.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
+MAX_FAULT_LOGS = 20  # lines that faults of acts may write into the log
 MAX_WAITING = 10_000  # happenings that may wait; a line that brings more is closed
 MAX_BATCH = 512  # happenings that share one commit
 _KEEPS = (
@@ -69,6 +70,7 @@ class Happenings:
         self._callers: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
         self._tasks = Tasks()
+        self._faults = 0
 
     @property
     def full(self) -> bool:
@@ -156,7 +158,12 @@ class Happenings:
 
     def _act(self, acts: list[Act]) -> None:
         for act in acts:
-            self._performer.act(act)
+            try:
+                self._performer.act(act)
+            except Exception:  # the edge of each: what one person brings costs the others nothing
+                self._faults += 1
+                if self._faults <= MAX_FAULT_LOGS:
+                    log.exception("event=act_fault act=%s", type(act).__name__)
 
 
 def _answer(callers: list[asyncio.Future[None]], error: Exception | None) -> None:

@@ -42,6 +42,8 @@ class Peer:
     """Their messages that are on their way to the disk, to be held there."""
     requested: int = 0
     """Numbers requests in the order in which they came; of the last one."""
+    pushed_out: bool = False
+    """Whether their request made room for another: their line ends once they know."""
     owes_receipts: bool = False
     """Whether they must be told what became of held messages."""
     files_wait: bool = False

@@ -128,8 +128,8 @@ class Quic:
             self._connection.close(error.error_code, reason_phrase=error.reason_phrase)
 
     def send(self, data: bytes) -> None:
-        """Queues bytes of the frame stream; lost where the peer has closed, which `Ended` tells soon."""
-        with contextlib.suppress(QuicConnectionError):
+        """Queues bytes of the frame stream; lost where that is over, as `Ended` or `StreamCut` tells."""
+        with contextlib.suppress(*_GONE):
             self._connection.send_stream_data(FRAME_STREAM, data)
 
     def open_stream(self, head: bytes) -> int | None:

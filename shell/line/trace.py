@@ -27,7 +27,7 @@ def describe_frame(frame: Frame, size: int) -> str:
     return f"frame {_frame(frame)}, {size} bytes"
 
 
-def _datagram(datagram: bytes) -> str:
+def _datagram(datagram: bytes, *, relayed_already: bool = False) -> str:
     probe = decode_probe(datagram)
     if probe is not None:
         return f"{probe.kind.name.lower()} with ticket {_short(probe.ticket_id)}"
@@ -36,7 +36,8 @@ def _datagram(datagram: bytes) -> str:
         return f"path {_PATH_KINDS.get(datagram[1] >> 1, 'probe')} of line {_short(line)}"
     relayed = kind_of(datagram)
     if relayed is RelayKind.DATA:
-        return f"relayed with pass {_short(pass_of(datagram))}: {_datagram(payload_of(datagram))}"
+        inner = "another" if relayed_already else _datagram(payload_of(datagram), relayed_already=True)
+        return f"relayed with pass {_short(pass_of(datagram))}: {inner}"
     if relayed is not None:
         return f"relay {relayed.name.lower()} with pass {_short(pass_of(datagram))}"
     if is_stun(datagram):

@@ -301,14 +301,16 @@ class Transfers:
             return [Say(peer, Stop(offer.id, StopReason.NO_CONSENT))]
         if self._open_with(peer) >= MAX_OPEN:
             return [Say(peer, Stop(offer.id, StopReason.TOO_MANY))]
+        if offer.size is not None and offer.size > self._max_bytes:
+            # Nothing of it is remembered: whoever offers too much may do so without end.
+            reason = StopReason.TOO_LARGE
+            told = FileStopped(name, 0, offer.kind.value, offer.name, reason.value, False, False)
+            return [Say(peer, Stop(offer.id, reason)), Report(told)]
         made = Transfer(
             TransferId(offer.id), self._last_number + 1, peer, name, False, offer.kind, offer.name, offer.size
         )
-        remembered = self._remember(made)
-        if offer.size is not None and offer.size > self._max_bytes:
-            return [*remembered, *self.fail(made.id, StopReason.TOO_LARGE)]
         event = FileOffered(name, made.number, made.kind.value, made.title, made.size)
-        return [*remembered, Report(event)]
+        return [*self._remember(made), Report(event)]
 
     def next_number(self) -> int:
         """The number of the next transfer."""

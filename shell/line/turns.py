@@ -4,18 +4,21 @@ something looks again.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from shell import ledger
 from shell.errors import MailboxFailed, NotLoggedIn
 from shell.events import Event, StorageFailed
 from shell.line.tasks import Tasks
-from shell.line.transfer import KeepTransfer, TransferEffect
+from shell.line.transfer import MAX_OPEN, KeepTransfer, TransferEffect
 from shell.mailbox import Mailbox
+from wire.names import NameKey
 
 log = logging.getLogger(__name__)
 
-MAX_TURNS = 1_000  # that may wait for the disk; beyond, further ones are dropped
+MAX_TURNS = 4 * MAX_OPEN  # of one person that may wait for the disk; a new line brings two for each transfer
 
 Action = Callable[[], list[TransferEffect]]
 
@@ -32,6 +35,7 @@ class Turns:
         self._turn = asyncio.Lock()
         self._watchers: list[asyncio.Future[None]] = []
         self._tasks = Tasks()
+        self._begun: Counter[NameKey] = Counter()
         self._ended = False
 
     def start(self, mailbox: Mailbox) -> None:
@@ -44,12 +48,18 @@ class Turns:
         await self._tasks.cancel()
         self.taken()
 
-    def begin(self, action: Action) -> None:
-        """Takes a turn without waiting for it."""
-        if len(self._tasks) >= MAX_TURNS:
-            log.warning("event=transfers_flooded")
-            return
-        self._tasks.spawn(self.quietly(action), "transfer")
+    def begin(self, action: Action, peer: NameKey) -> bool:
+        """Takes a turn without waiting for it; False where too many of this person wait."""
+        if self._begun[peer] >= MAX_TURNS:
+            return False
+        self._begun[peer] += 1
+        self._tasks.spawn(self.quietly(action), "transfer").add_done_callback(partial(self._over, peer))
+        return True
+
+    def _over(self, peer: NameKey, task: "asyncio.Task[None]") -> None:
+        self._begun[peer] -= 1
+        if not self._begun[peer]:
+            del self._begun[peer]
 
     async def quietly(self, action: Action) -> None:
         """Takes a turn; what the disk refuses is told as an event."""

@@ -95,9 +95,9 @@ class UdpSocket(asyncio.DatagramProtocol):
         carry(datagram, address)
 
     def _received(self, datagram: bytes, address: Address) -> None:
-        if self.tracer is not None:
-            self.tracer(False, address, datagram)
         try:
+            if self.tracer is not None:
+                self.tracer(False, address, datagram)
             self._on_datagram(datagram, address)
         except Exception:  # the edge of what strangers can reach: whatever they sent, the others go on
             self._faults += 1

@@ -291,6 +291,17 @@ def test_one_request_too_many_declines_the_oldest_also_of_an_earlier_run() -> No
     assert [contact.name for contact, _ in core.requests()] == ["carol", "dave", "eve"]
 
 
+def test_whose_request_made_room_for_another_is_told_and_their_line_ends() -> None:
+    core = LineCore(OWN, (), (), (), Rules(max_requests=1, max_held=5))
+    ask(core, "bob", 1)
+    assert DeclineHeld(KEY, silent=False) in ask(core, "carol", 2)
+    effects = core.held_declined(KEY, [ID], 3.0, silent=False)
+    assert effects == [
+        SendFrames(1, (Receipt(ID, Verdict.REFUSED),)),
+        HangUp(1, LineClose.TOO_MANY),
+    ]
+
+
 def test_retries_grow_slower_and_are_told_once() -> None:
     core = LineCore(OWN)
     core.write("bob", message(), 0.0)

@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from shell.line.files import Pipe
 from shell.line.model import State
 from shell.line.sink import unpack
 from shell.line.transfer import Phase, Transfer
+from shell.line.turns import MAX_TURNS
 from tests.unit.line.lines import MAX_FILE, PATIENCE, Person, Town
-from wire.frames import LineClose, Offer, StopReason, Taken
+from wire.frames import LineClose, Offer, StopReason, Taken, TransferKind
 from wire.limits import TRANSFER_WINDOW
 from wire.names import name_key
 
@@ -330,6 +332,35 @@ def test_whoever_leaves_a_pipe_is_heard_before(tmp_path: Path) -> None:
         async with asyncio.timeout(PATIENCE):
             assert (await alice.line.files.over(ours.outgoing)).phase is Phase.DONE
         await town.leave(alice)
+
+    asyncio.run(talk())
+
+
+def test_one_who_floods_takes_no_turn_of_others(tmp_path: Path) -> None:
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        carol = await town.enter(Person("carol", tmp_path, town))
+        await bob.line.accept("carol")
+        await carol.line.accept("bob")
+        for person in (alice, carol):
+            written = await person.line.write("bob", "hello")
+            assert (await person.line.settled(written, PATIENCE)).state is State.DELIVERED
+        held = threading.Event()
+        waiting = asyncio.create_task(bob.mailbox.read(lambda connection: held.wait(PATIENCE)))
+        line = bob.line.channel_to(name_key("alice"))
+        assert line is not None
+        for number in range(2 * MAX_TURNS):
+            bob.line.files.received(line, Offer(number.to_bytes(16), TransferKind.FILE, "x", 1))
+        assert bob.line.channel_to(name_key("alice")) is not line, "who brings too much loses the line"
+        (tmp_path / "a.txt").write_text("a")
+        await carol.line.files.send("bob", tmp_path / "a.txt")
+        held.set()
+        await waiting
+        await bob.until(
+            lambda events: any(isinstance(event, FileOffered) and event.name == "carol" for event in events)
+        )
+        for person in (alice, bob, carol):
+            await town.leave(person)
 
     asyncio.run(talk())
 

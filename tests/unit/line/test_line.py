@@ -9,12 +9,13 @@ import pytest
 
 from shell.events import KeyChanged, MessageArrived, MessagesRead, NotTrusted, RequestArrived, StorageFailed
 from shell.line.model import Rules, State
-from shell.line.quic import Quic
+from shell.line.quic import FRAME_STREAM, Quic
 from shell.line.retries import Retries
 from shell.line.udp import udp_socket
 from tests.unit.line.lines import PATIENCE, Person, Town
 from wire.certificates import Identity, make_identity
 from wire.frames import NONCE_BYTES, Probe, ProbeKind
+from wire.names import name_key
 
 
 def texts(person: Person) -> list[str]:
@@ -112,6 +113,33 @@ def test_both_dialing_at_once_end_with_every_message_once(tmp_path: Path) -> Non
         assert texts(bob) == [f"a{round_}.{number}" for round_ in range(5) for number in range(20)]
         assert texts(alice) == [f"b{round_}.{number}" for round_ in range(5) for number in range(20)]
         for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("way", ["stop_stream", "reset_stream"])
+def test_whoever_ends_the_stream_of_frames_loses_the_line_and_nobody_else_anything(
+    tmp_path: Path, way: str
+) -> None:
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        carol = await town.enter(Person("carol", tmp_path, town))
+        await bob.line.accept("carol")
+        for person in (alice, carol):
+            written = await person.line.write("bob", "hello")
+            assert (await person.line.settled(written, PATIENCE)).state is State.DELIVERED
+        channel = alice.line.channel_to(name_key("bob"))
+        assert channel is not None
+        getattr(channel.quic._connection, way)(FRAME_STREAM, 0)
+        alice.line.network.keep_alive()
+        for turn in range(3):
+            theirs = await bob.line.write("alice", f"to alice {turn}")
+            ours = await carol.line.write("bob", f"from carol {turn}")
+            assert (await carol.line.settled(ours, PATIENCE)).state is State.DELIVERED
+            assert (await bob.line.settled(theirs, PATIENCE)).state is State.DELIVERED
+        assert texts(bob)[-3:] == [f"from carol {turn}" for turn in range(3)]
+        for person in (alice, bob, carol):
             await town.leave(person)
 
     asyncio.run(talk())

@@ -30,6 +30,13 @@ def test_every_kind_of_datagram_is_named() -> None:
     assert describe(b"") == "neither QUIC nor a probe, 0 bytes"
 
 
+def test_an_envelope_in_another_is_not_looked_into() -> None:
+    nested = b""
+    for _ in range(6_000):
+        nested = encode_data(ID[:8], nested)
+    assert describe(nested).startswith("relayed with pass abcdef01: relayed with pass abcdef01: another, 60")
+
+
 def test_frames_are_named_without_their_words() -> None:
     assert describe_frame(Text(ID, 1.0, "the secret"), 40) == "frame text abcdef01, 40 bytes"
     assert describe_frame(Text(ID, 1.0, "ok?", choices=("yes",)), 40) == "frame question abcdef01, 40 bytes"
