@@ -1,12 +1,13 @@
 """Reads a section of a settings file. What a person wrote is read, never written."""
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
+
+from settings.spelling import nearest
 
 SECTIONS = ("server", "shell")
 MAX_SHOWN = 64  # characters of a wrong value that are shown
@@ -31,7 +32,7 @@ def read_section(path: Path, name: str, kind: type[SettingsT]) -> SettingsT:
         _refuse_unknown(path, f"key in [{name}]", section, kind.__struct_fields__)
         for key, words in _words(kind).items():
             if (word := section.get(key, words[0])) not in words:
-                raise BadSettings(f"{path}, [{name}]: {key} cannot be {word!r}. {nearest(str(word), words)}")
+                raise BadSettings(f"{path}, [{name}]: {key} cannot be {word!r}. {_hint(str(word), words)}")
     try:
         return msgspec.convert(section, kind)
     except msgspec.ValidationError as error:
@@ -53,10 +54,9 @@ def explained(error: msgspec.ValidationError, table: Mapping[str, object]) -> st
     return f"{key} is {repr(table[key])[:MAX_SHOWN]}: {message[:1].lower()}{message[1:]}"
 
 
-def nearest(word: str, known: tuple[str, ...]) -> str:
-    """A hint to the right spelling."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known)}."
+def _hint(word: str, known: tuple[str, ...]) -> str:
+    near = nearest(word, known)
+    return f"Did you mean {near!r}?" if near else f"There are: {', '.join(known)}."
 
 
 def _words(kind: type[msgspec.Struct]) -> dict[str, tuple[str, ...]]:
@@ -69,5 +69,5 @@ def _refuse_unknown(path: Path, what: str, found: Iterable[str], known: tuple[st
     for key in found:
         if key not in known:
             raise BadSettings(
-                f"{path}: there is no {what} {key[:MAX_SHOWN]!r}. {nearest(key[:MAX_SHOWN], known)}"
+                f"{path}: there is no {what} {key[:MAX_SHOWN]!r}. {_hint(key[:MAX_SHOWN], known)}"
             )

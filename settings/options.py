@@ -3,7 +3,7 @@
 import argparse
 from typing import NoReturn
 
-NEAR = 0.7  # how much alike, from 0 to 1, a word must be to be suggested
+from settings.spelling import nearest
 
 
 class OptionsParser(argparse.ArgumentParser):
@@ -11,9 +11,7 @@ class OptionsParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with the code of a wrong usage."""
-        from difflib import get_close_matches  # what is right needs none
-
         wrong = next((word for word in message.split() if word.startswith("--")), "").rstrip(":")
-        near = get_close_matches(wrong, self._option_string_actions, n=1, cutoff=NEAR)
-        hint = f"Did you mean {near[0]}?" if near and near[0] != wrong else f"See {self.prog} --help."
+        near = nearest(wrong, self._option_string_actions)
+        hint = f"Did you mean {near}?" if near else f"See {self.prog} --help."
         self.exit(2, f"{self.prog}: {' '.join(message.split())}. {hint}\n")

@@ -1,7 +1,6 @@
 """Commands that look back: inbox, history, search, export, forget."""
 
 import argparse
-import difflib
 import os
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,6 +12,7 @@ import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
+from settings.spelling import nearest
 from shell import finding
 from shell.commands.names import complete_names, known, name_argument
 from shell.exports import FORMATS, SUFFIXES, exported
@@ -309,8 +309,8 @@ def _moments(arguments: argparse.Namespace) -> tuple[float | None, float | None]
 def _form_of(path: Path) -> str:
     form = SUFFIXES.get(path.suffix.lower())
     if form is None:
-        near = difflib.get_close_matches(path.suffix, SUFFIXES, n=1)
-        hint = f" Did you mean {path.with_suffix(near[0]).name}?" if near else ""
+        near = nearest(path.suffix, SUFFIXES)
+        hint = f" Did you mean {path.with_suffix(near).name}?" if near else ""
         raise CommandError(
             f"{path.name}: the name should end in {', '.join(SUFFIXES)}, or say --as FORMAT.{hint}",
             code="usage",

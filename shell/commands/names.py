@@ -1,11 +1,11 @@
 """Names in commands: who is meant, the nearest right one, and completion with the status beside each."""
 
-import difflib
 from typing import TYPE_CHECKING
 
 from cmd2 import Completions
 from cmd2.completion import CompletionItem
 
+from settings.spelling import nearest
 from shell.kit.command import Parser
 from shell.kit.errors import CommandError
 from shell.kit.theme import marked
@@ -81,8 +81,8 @@ def known(app: "UserConsole", name: str) -> str:
 
 def _nearest(app: "UserConsole", name: str) -> str:
     names = {contact.key: contact.name for contact in app.messenger.line.core.contacts()}
-    near = difflib.get_close_matches(name_key(name), names, n=1)
-    return f" Did you mean {safe(names[NameKey(near[0])])}?" if near else ""
+    near = nearest(name_key(name), names)
+    return f" Did you mean {safe(names[NameKey(near)])}?" if near else ""
 
 
 def name_argument(parser: Parser) -> None:

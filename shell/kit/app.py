@@ -22,6 +22,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
+from settings.spelling import nearest
 from shell.kit import terminal, theme
 from shell.kit.command import Command, Outcome, Parser, install, verbatim_names
 from shell.kit.errors import CommandError, ExitCode
@@ -89,7 +90,6 @@ class ConsoleApp(cmd2.Cmd):
                 persistent_history_file=private_file(history_file),
                 refresh_interval=0.0 if plain else REFRESH,
                 shortcuts=shortcuts,
-                suggest_similar_command=True,
             )
         self.prompt = prompt
         commands = (*self.COMMANDS, TRANSCRIPT)
@@ -325,8 +325,8 @@ class ConsoleApp(cmd2.Cmd):
     def default(self, statement: Statement) -> None:
         """No such command: one line, with the nearest that there is."""
         message = f"{statement.command!r} is no command here."
-        nearest = self._suggest_similar_command(statement.command)
-        hint = f" Did you mean {nearest!r}?" if nearest else " Type `help` for the list."
+        near = nearest(statement.command, self.get_visible_commands())
+        hint = f" Did you mean {near!r}?" if near else " Type `help` for the list."
         self.report(CommandError(message + hint, code="unknown-command", exit_code=ExitCode.USAGE))
 
     def perror(self, *objects: Any, style: Any = None, **options: Any) -> None:

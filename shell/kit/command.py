@@ -1,7 +1,6 @@
 """One table of commands drives parsing, help, completion, permission and `--json` of a console."""
 
 import argparse
-import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from settings.spelling import nearest
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.tables import table
 from shell.kit.verbatim import HELP_FLAGS, VerbatimWords
@@ -201,13 +201,13 @@ class Parser(cmd2.Cmd2ArgumentParser):
         )
 
     def _nearest(self, message: str) -> str:
-        near: list[str] = []
+        near = ""
         if found := _BAD_CHOICE.search(message):
             choices = [choice.strip(" '") for choice in found["choices"].split(",")]
-            near = difflib.get_close_matches(found["wrong"], choices, n=1)
+            near = nearest(found["wrong"], choices)
         elif found := _BAD_OPTION.search(message):
-            near = difflib.get_close_matches(found["wrong"], self._option_string_actions, n=1)
-        return f" Did you mean {near[0]!r}?" if near else ""
+            near = nearest(found["wrong"], self._option_string_actions)
+        return f" Did you mean {near!r}?" if near else ""
 
 
 def install(app: type[cmd2.Cmd], commands: Iterable[Command[Any]]) -> None:

@@ -1,10 +1,11 @@
 """Times for people: seconds since the epoch as local words, and spans as they are typed."""
 
 import contextlib
-import difflib
 import re
 from datetime import datetime, timedelta
 from time import time
+
+from settings.spelling import nearest
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([smhd]?)")
@@ -86,8 +87,8 @@ def parse_moment(text: str, now: datetime) -> datetime:
         # Python 3.11 reads every form of ISO 8601 that people write.
         moment = datetime.fromisoformat(words.upper())
         return moment if moment.tzinfo else moment.astimezone(midnight.tzinfo)
-    near = difflib.get_close_matches(words, _WORDS, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    near = nearest(words, _WORDS)
+    hint = f" Did you mean {near}?" if near else ""
     raise MomentUnknown(
         f"{text!r} is no moment; write 2026-11-24, 14:00, yesterday, monday, 2h, 3d or 1w.{hint}"
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from server.main import make_parser as server_parser
+from settings.spelling import nearest
 from shell.main import make_parser as shell_parser
 
 
@@ -32,3 +33,19 @@ def test_a_wrong_option_gets_one_line(
     assert ended.value.code == 2
     assert error.startswith(said)
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "near"),
+    [
+        ("bbo", ("alice", "bob"), "bob"),
+        ("LSIT", ("login", "list"), "list"),
+        ("--prot", ("--password-file", "--port"), "--port"),
+        ("--p", ("--port", "--plain"), ""),
+        ("--port", ("--port",), ""),
+        ("carol", ("alice", "bob"), ""),
+        ("", (), ""),
+    ],
+)
+def test_a_word_that_is_near_is_found_and_no_other(word: str, known: tuple[str, ...], near: str) -> None:
+    assert nearest(word, known) == near
