@@ -176,6 +176,7 @@ class Entrance:
         digest = code_digest(request.token)
         try:
             account = await self._codes.may_reset(digest, account)
+            self._throttles.succeeded(attempt, monotonic())
             self._access.check(client.address, time(), account.key)  # a ban does not use the token up
             changes = {"fingerprint": key_fingerprint, "password_hash": password_hash}
             account = await self._accounts.redeem(account.id, digest, time(), active=time(), **changes)
@@ -184,7 +185,6 @@ class Entrance:
             raise Refused(
                 ErrorCode.WRONG_CREDENTIALS, "The name or the token is not right, or the token has run out."
             ) from None
-        self._throttles.succeeded(attempt, monotonic())
         self._perform([Happened(time(), "reset", account.name, address=client.address)])
         return self._enter(client, account, request.endpoints)
 

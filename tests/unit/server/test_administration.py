@@ -216,7 +216,8 @@ def test_a_ban_does_not_use_a_token_up_nor_tell_of_itself_without_one(house: Hou
     def reset(token: str) -> Callable[[PhoneBook], Awaitable[Session]]:
         return lambda client: client.login("alice", NEW, ALICE, reset=token)
 
-    assert house.refused(reset(token)).code == ErrorCode.BANNED
+    for _ in range(2 * house.book.server.settings.login_failures_per_account):  # nor does it count as a guess
+        assert house.refused(reset(token)).code == ErrorCode.BANNED
     assert house.refused(reset("1234")).code == ErrorCode.WRONG_CREDENTIALS
     house.operator.ask(Undo(ban or 0))
     house.done(reset(token))
