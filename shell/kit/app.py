@@ -31,7 +31,7 @@ from shell.kit.live import LiveLines
 from shell.kit.plain import PlainLines
 from shell.kit.recorder import TRANSCRIPT, Recorder
 from shell.kit.theme import ALARM, Theme
-from shell.kit.typed import private_file, unreadable
+from shell.kit.typed import between_words, private_file, unreadable
 from shell.kit.verbatim import VerbatimParser
 from wire.display import escaped, safe
 
@@ -176,7 +176,7 @@ class ConsoleApp(cmd2.Cmd):
         if not self.interactive or self.json_output or self.plain:
             yield lambda shown: None
             return
-        console: Console = rich_utils.Cmd2GeneralConsole(file=self.stdout)
+        console = self._console()
         self._draws = True
         try:
             with Live(console=console, transient=True, auto_refresh=False) as live:
@@ -215,7 +215,7 @@ class ConsoleApp(cmd2.Cmd):
 
     def rendered(self, shown: RenderableType) -> str:
         """As it is written to the terminal, with a line feed at its end."""
-        console: Console = rich_utils.Cmd2GeneralConsole(file=self.stdout)
+        console = self._console()
         with console.capture() as capture:
             console.print(shown, soft_wrap=self.plain, highlight=False, emoji=False, markup=False)
         return capture.get()
@@ -367,6 +367,9 @@ class ConsoleApp(cmd2.Cmd):
 
     # --- inside -----------------------------------------------------------------------------------------
 
+    def _console(self) -> Console:
+        return rich_utils.Cmd2GeneralConsole(file=self.stdout)
+
     def _raise_keyboard_interrupt(self) -> None:
         """cmd2 begins a new line for the prompt; in a drawing that would leave its first row behind."""
         if self._draws:
@@ -402,7 +405,8 @@ class ConsoleApp(cmd2.Cmd):
                 code="no-terminal",
             )
         try:
-            answer = self.read_secret(question) if secret else self.read_input(question)
+            shown = question if self.plain else between_words(question, self._console().width)
+            answer = self.read_secret(shown) if secret else self.read_input(shown)
         except (KeyboardInterrupt, EOFError):
             raise CommandError("Cancelled.", code="cancelled", exit_code=ExitCode.INTERRUPTED) from None
         return self._recorded(question, answer, secret=secret)

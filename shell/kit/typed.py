@@ -1,9 +1,19 @@
-"""Lines that were typed: which of them are text, and the file that keeps them."""
+"""Lines that are typed: what asks for them, which of them are text, and the file that keeps them."""
 
 import contextlib
 from pathlib import Path
 
+from rich.console import Console
+from rich.text import Text
+
 from shell.kit.errors import CommandError, ExitCode
+
+
+def between_words(question: str, width: int) -> str:
+    """A question in lines of so many columns, with its last blank; a prompt breaks in the middle of words."""
+    words = question.rstrip()
+    lines = Text(words).wrap(Console(width=width), width)
+    return "\n".join(line.plain.rstrip() for line in lines) + question[len(words) :]
 
 
 def unreadable(line: str) -> CommandError | None:

@@ -139,3 +139,7 @@ def test_a_narrow_window_breaks_no_word(tmp_path: Path, settings: Path) -> None:
         alice.see("^Your name there: ?$")
         assert "You host a phone book, as long as this\nshell runs.\n" in alice.text
         assert "`help` lists everything,\n`quit` leaves" in alice.text
+        alice.enter("alice")
+        alice.see(r"^Make a new account alice\? \(n where you\nhave it already\) \[Y/n\] ?$")
+        alice.enter("y")
+        alice.see("^Password: ?$")
