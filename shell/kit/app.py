@@ -263,7 +263,12 @@ class ConsoleApp(cmd2.Cmd):
         """Runs the lines of standard input; how the last one that failed ended."""
         worst = ExitCode.DONE
         for line in self.stdin:
-            leave = self.run_line(line.rstrip("\r\n"))
+            try:
+                leave = self.onecmd_plus_hooks(
+                    line.rstrip("\r\n"), add_to_history=False, raise_keyboard_interrupt=True
+                )
+            except KeyboardInterrupt:
+                return ExitCode.INTERRUPTED
             if self.exit is not ExitCode.DONE:
                 worst = self.exit
             if leave:

@@ -1,5 +1,6 @@
 """The messages to one person that are not settled yet, in the order they were written. Pure."""
 
+from collections import deque
 from collections.abc import Iterable
 
 import msgspec
@@ -9,6 +10,7 @@ from shell.line.model import FINAL, MOVE_OF, TRANSITIONS, MessageId, Move, Outgo
 from wire.frames import Text, Verdict
 
 MAX_WAITING = 10_000  # messages that may wait for one person
+MAX_REFUSED = 1_000  # messages that were refused and are still known as such
 MAX_IN_FLIGHT = 64  # messages on their way at once; each may have 64 KiB
 
 
@@ -19,6 +21,7 @@ class Outbox:
         self._messages = {message.id: message for message in waiting}
         self._in_flight: dict[MessageId, float] = {}
         self._on_this_line: set[MessageId] = set()
+        self._refused: deque[MessageId] = deque(maxlen=MAX_REFUSED)
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -39,9 +42,11 @@ class Outbox:
         return next(iter(self._in_flight.values()), None)
 
     def state(self, message_id: MessageId) -> State | None:
-        """The state of a message; None once it is settled."""
+        """The state of a message; None once it is settled, unless it was refused not long ago."""
         message = self._messages.get(message_id)
-        return message.state if message else None
+        if message is None:
+            return State.REFUSED if message_id in self._refused else None
+        return message.state
 
     def add(self, message: Outgoing) -> None:
         """Takes a message that was just written."""
@@ -85,15 +90,17 @@ class Outbox:
 
         Raises `UnexpectedMove` for a move that the table lacks.
         """
-        before = self.state(message_id)
-        if before is None:
+        if message_id not in self._messages:
             return None
+        before = self._messages[message_id].state
         self._in_flight.pop(message_id, None)
         after = self._move(message_id, MOVE_OF[verdict])
         message = self._messages[message_id]
         if after in FINAL:
             del self._messages[message_id]
             self._on_this_line.discard(message_id)
+        if after is State.REFUSED:
+            self._refused.append(message_id)
         return message if after is not before else None
 
     def _move(self, message_id: MessageId, move: Move) -> State:

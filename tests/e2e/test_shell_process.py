@@ -1,4 +1,5 @@
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,26 @@ def test_commands_come_from_a_pipe(server: Server, tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "Your visibility is away." in ended.stdout
     assert one_line(ended.stderr).startswith("'nonsense' is no command here.")
+
+
+def test_an_interrupt_ends_a_script_on_standard_input(server: Server, tmp_path: Path) -> None:
+    script = subprocess.Popen(
+        [sys.executable, "-m", "shell.main", "--server", server.address, "--data", str(tmp_path), "--json"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(PARLEY_PASSWORD=PASSWORD),
+    )
+    assert script.stdin is not None
+    assert script.stdout is not None
+    script.stdin.write("signup alice\nwait message --timeout 1h\nvisibility away\nquit\n")
+    script.stdin.flush()
+    assert "alice" in script.stdout.readline()
+    # The wait has begun when nothing is read any more; an interrupt before that ends the script as well.
+    script.send_signal(signal.SIGINT)
+    output, _ = script.communicate(timeout=PATIENCE)
+    assert script.returncode == 130
+    assert "away" not in output
 
 
 def test_no_phone_book_is_said_in_one_line(tmp_path: Path) -> None:

@@ -162,6 +162,18 @@ def test_a_receipt_settles_a_message_once() -> None:
     assert core.undelivered() == 0
 
 
+def test_what_was_refused_is_never_called_delivered() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
+    opened(core)
+    delivered, refused = message(1), message(2)
+    for written, verdict in ((delivered, Verdict.DELIVERED), (refused, Verdict.REFUSED)):
+        core.write("bob", written, 0.0)
+        core.received(1, Receipt(written.id, verdict), 1.0)
+        assert core.received(1, Receipt(written.id, verdict), 1.0) == []
+    assert core.state_of(delivered) is State.DELIVERED
+    assert core.state_of(refused) is State.REFUSED
+
+
 def test_a_held_message_is_sent_once_a_line_however_often_it_is_answered() -> None:
     core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
     opened(core)
