@@ -8,8 +8,12 @@ joined.toml                       the phone book and the account that `join` cho
 <phone book>/<user>/account.toml  what must be known of the account while the phone book is away
 <phone book>/<user>/mailbox.db    contacts and messages
 <phone book>/<user>/visibility.toml  the visibility and when it ends
+<phone book>/<user>/in-use.lock   locked by the shell that is in the account
 """
 
+import asyncio
+import contextlib
+import fcntl
 import hashlib
 import logging
 import os
@@ -33,8 +37,10 @@ log = logging.getLogger(__name__)
 
 _KEY_BEGINS = b"-----BEGIN PRIVATE KEY-----"
 _BOOK_DIGITS = 16  # hexadecimal digits that tell one phone book from another in a folder's name
-_BOOK_FILE, _ACCOUNT_FILE = "phone-book.toml", "account.toml"
+_BOOK_FILE, _ACCOUNT_FILE, _LOCK_FILE = "phone-book.toml", "account.toml", "in-use.lock"
 _MAX_ADDRESSES = 8  # under which one phone book is known
+CLAIM_PATIENCE = 5.0  # seconds for another shell to leave an account, which it does when its session ends
+_CLAIM_PAUSE = 0.05  # seconds between two tries
 _CLOCK_TOLERANCE = 60.0  # seconds; contacts' knocks allow for an hour
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -209,6 +215,32 @@ class AccountFolder:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = -1
+
+    async def claim(self) -> None:
+        """Has the folder for this shell alone: what two keep at once, one of them undoes.
+
+        Raises `DataFolderError` where another shell does not leave it within `CLAIM_PATIENCE`.
+        """
+        _make_folder(self._path)
+        lock = os.open(self._path / _LOCK_FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        for _ in range(round(CLAIM_PATIENCE / _CLAIM_PAUSE)):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._lock = lock
+                return
+            await asyncio.sleep(_CLAIM_PAUSE)
+        os.close(lock)
+        raise DataFolderError(
+            f"Another shell is in this account with the same data folder ({self._path}); leave it first, or "
+            "give this one a folder of its own with --data."
+        )
+
+    def release(self) -> None:
+        """Leaves the folder to others, if it was claimed."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     @property
     def mailbox(self) -> Path:

@@ -34,12 +34,7 @@ from shell.whereabouts import Whereabouts, bind
 from wire import messages
 from wire.certificates import Identity
 from wire.errors import Refused
-from wire.messages import (
-    CloseReason,
-    Endpoint,
-    Status,
-    Visibility,
-)
+from wire.messages import CloseReason, Endpoint, Status, Visibility
 from wire.names import NameKey, name_key
 
 log = logging.getLogger(__name__)
@@ -287,8 +282,10 @@ class Messenger:
             await self.appearance.contacts_changed()
 
     async def _open(self, folder: AccountFolder, visibility: Visibility) -> None:
-        """Takes up what the disk has of an account."""
-        self._account, self._mailbox = folder, Mailbox(folder.mailbox)
+        """Takes up what the disk has of an account. Raises `DataFolderError`."""
+        await folder.claim()
+        self._account = folder
+        self._mailbox = Mailbox(folder.mailbox)
         self.unread_at_login = await self._mailbox.read(letters.unread)
         await self.lookup.load(self._mailbox)
         self.line.keep_quiet(quiet=visibility is Visibility.HIDDEN)
@@ -319,6 +316,8 @@ class Messenger:
             with contextlib.suppress(MailboxFailed):
                 await self.lookup.keep(mailbox)
             mailbox.close()
+        if self._account is not None:
+            self._account.release()
         self.lookup.clear()
         self._account = self._away = None
 

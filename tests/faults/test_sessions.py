@@ -7,7 +7,23 @@ from pathlib import Path
 from shell.datafolder import DataFolder
 from shell.events import Event, SessionEnded
 from shell.messenger import Messenger
-from tests.e2e.world import PASSWORD, PATIENCE, Server
+from tests.e2e.world import PASSWORD, PATIENCE, Server, parley, shell, sign_up
+
+
+def test_a_second_shell_with_one_data_folder_takes_the_place_of_the_first(
+    server: Server, tmp_path: Path
+) -> None:
+    options = ("--server", server.address, "--data", str(tmp_path / "alice"))
+    with shell(server.address, tmp_path / "alice") as first:
+        sign_up(first, "alice")
+        second = parley(*options, "-c", "login alice", "-c", "status")
+        assert second.returncode == 0, second.stderr
+        first.see("Your session was taken over")
+        first.see("^parley> ?$")
+        first.enter("login alice")
+        first.see("^Password: ?$")
+        first.enter(PASSWORD)
+        first.see("^alice> ?$")
 
 
 def test_a_login_waits_for_the_session_before_to_end(server: Server, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Keys in the data folder: private whatever a copy did to them, and never lost to an import."""
 
+import asyncio
 import logging
 import stat
 from pathlib import Path
@@ -56,6 +57,26 @@ def test_a_key_file_that_is_cut_off_or_mixed_up_is_damaged(tmp_path: Path) -> No
         account.key_file.write_bytes(content)
         with pytest.raises(DataFolderError, match="damaged"):
             account.identity("alice")
+
+
+def test_one_shell_at_a_time_is_in_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shell.datafolder.CLAIM_PATIENCE", 0.2)
+    here = DataFolder(tmp_path).account(TICKET_KEY, ALICE)
+    there = DataFolder(tmp_path).account(TICKET_KEY, ALICE)
+
+    async def talk() -> None:
+        await here.claim()
+        with pytest.raises(DataFolderError, match="Another shell is in this account"):
+            await there.claim()
+        waiting = asyncio.create_task(there.claim())
+        await asyncio.sleep(0)
+        here.release()
+        await waiting
+        there.release()
+        await here.claim()
+        here.release()
+
+    asyncio.run(talk())
 
 
 @pytest.mark.parametrize("key", [".", "..", "../alice", "/", ".alice"])
