@@ -264,9 +264,7 @@ class ConsoleApp(cmd2.Cmd):
         worst = ExitCode.DONE
         for line in self.stdin:
             try:
-                leave = self.onecmd_plus_hooks(
-                    line.rstrip("\r\n"), add_to_history=False, raise_keyboard_interrupt=True
-                )
+                leave = self.onecmd_plus_hooks(line.rstrip("\r\n"), raise_keyboard_interrupt=True)
             except KeyboardInterrupt:
                 return ExitCode.INTERRUPTED
             if self.exit is not ExitCode.DONE:
