@@ -29,6 +29,10 @@ class Administration:
         self._server = server
         self._changes = Changes(server, on_shutdown)
 
+    async def settle(self) -> None:
+        """See `Changes`."""
+        await self._changes.settle()
+
     async def carry_out(self, action: Action[ReplyT], author: str) -> ReplyT:
         """The answer to an action of somebody. Raises `Refused`."""
         return cast(ReplyT, await self.answer(cast(AnyAction, action), author))

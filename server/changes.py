@@ -105,6 +105,30 @@ class Changes:
                 await self._failed(number, author, error)
             raise
 
+    async def settle(self) -> None:
+        """Says of the last entry that it was not carried out, where the phone book ended before it was.
+
+        Before anybody can ask for another change. Raises `Refused`.
+        """
+        entry = await self._server.ledger.entry(self._server.ledger.last)
+        if entry is not None and await self._is_unfinished(entry):
+            ended = Refused(ErrorCode.SHUTTING_DOWN, "The phone book ended before that was done.")
+            await self._failed(entry.number, entry.author, ended)
+
+    async def _is_unfinished(self, entry: Entry) -> bool:
+        accounts, ledger = self._server.accounts, self._server.ledger
+        match entry.action:
+            case actions.Delete() | actions.Prune():  # all or none
+                removed = await ledger.removed(entry.number, entry.when)
+                return bool(removed) and await accounts.get(removed[0].id) is not None
+            case actions.ImportAccounts():  # all or none as well
+                return bool(entry.hit) and await accounts.find(name_key(entry.hit[0])) is None
+            case actions.Restore(number):
+                for account in await ledger.removed(number, entry.when):
+                    if await accounts.get(account.id) is None:
+                        return True
+        return False
+
     async def _failed(self, number: int, author: str, error: Refused) -> None:
         failed = actions.Failed(number, reason=str(error))
         await self._record(Entry(self._server.ledger.last + 1, time(), author, failed), ())

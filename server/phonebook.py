@@ -145,6 +145,8 @@ class PhoneBookServer:
 
     async def start(self) -> None:
         """Listens. Raises `PortTaken`."""
+        with contextlib.suppress(Refused):  # a full disk or a damaged journal; the next change says so
+            await self.administration.settle()
         host, port = listen_address(self.settings.listen)
         bound, datagrams = listening_pair(host, port)
         self.address = usable_address(bound), bound.getsockname()[1]

@@ -14,6 +14,7 @@ import pytest
 from server.access import Registration, Target, target_of
 from server.accounts import AccountId
 from server.actions import (
+    AnyChange,
     Delete,
     ExportAccounts,
     Failed,
@@ -29,6 +30,7 @@ from server.actions import (
     Prune,
     ReloadSettings,
     ResetPassword,
+    Restore,
     SetRegistration,
     Undo,
     VerifyJournal,
@@ -36,6 +38,8 @@ from server.actions import (
 from server.codes import code_digest
 from server.console_audit import described
 from server.embedded import EmbeddedPhoneBook
+from server.journal import Entry
+from server.ledger import AnyWrite, PutRemoved
 from server.operator import LocalOperator
 from shell.datafolder import DataFolder
 from shell.phonebook import PhoneBook
@@ -393,6 +397,39 @@ def test_an_undo_that_failed_can_be_done_again_and_brings_back_who_is_missing(ho
     assert house.operator.ask(ListEntries(9)).entries[0].undone_by == again.number
     with pytest.raises(Refused, match="taken back by entry 5 already"):
         house.operator.ask(Undo(number))
+
+
+def test_after_a_crash_in_between_the_journal_says_what_was_not_done(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    for name in ("alice", "bob"):
+        house.done(signup(name))
+    number = house.operator.ask(Delete("alice")).number or 0
+
+    def killed_in_between(action: AnyChange, *writes: AnyWrite) -> House:
+        """As it stands on disk when the phone book was killed between the entry and what it says."""
+        ledger = house.book.server.ledger
+        undoes = number if isinstance(action, Restore) else None
+        entry = Entry(ledger.last + 1, time.time(), "alice", action, ("carol",), 1, undoes=undoes)
+        house.book.call(ledger.record(entry, writes))
+        house.book.stop()
+        again = House(tmp_path)
+        *_, failed = again.operator.ask(ListEntries(9)).entries
+        assert failed.action == Failed(entry.number, reason="The phone book ended before that was done.")
+        return again
+
+    house = killed_in_between(Restore(number))
+    house.operator.ask(Undo(number))
+    house.done(login("alice"))
+    bob = house.book.call(house.book.server.accounts.find(name_key("bob")))
+    assert bob is not None
+    house = killed_in_between(Delete("bob"), PutRemoved((bob,)))
+    house.done(login("bob"))
+    house = killed_in_between(ImportAccounts("accounts.toml"))
+    house.operator.ask(Delete("bob"))
+    house.book.stop()
+    house = House(tmp_path)  # what was done is not doubted
+    assert isinstance(house.operator.ask(ListEntries(1)).entries[0].action, Delete)
+    house.book.stop()
 
 
 def test_backups_exports_and_new_settings_are_in_the_journal_and_so_is_what_failed(
