@@ -169,6 +169,10 @@ class Carrier:
             flow.close()
             reason = StopReason.DISK_FAILED if isinstance(error, CannotTake) else StopReason.DAMAGED
             await self._failed(transfer.id, reason)
+        except Exception:  # the task's edge: without an end it would begin again on each line
+            log.exception("event=taking_fault transfer=%d", transfer.number)
+            flow.close()
+            await self._failed(transfer.id, StopReason.DISK_FAILED)
         else:
             self._sinks.pop(transfer.id, None)
             await self._finished(transfer.id, path)

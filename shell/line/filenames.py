@@ -41,10 +41,13 @@ def free_name(wanted: str, taken: Callable[[str], bool]) -> str:
 
 def candidates(wanted: str) -> Iterator[str]:
     """The name, then the name with numbers."""
-    yield wanted
+    return (numbered(wanted, number) for number in count(1))
+
+
+def numbered(wanted: str, number: int) -> str:
+    """The name itself for 1, and `report (2).pdf` for the second of them."""
     stem, dot, suffix = wanted.partition(".")
-    for number in count(2):
-        yield f"{stem} ({number}){dot}{suffix}"
+    return wanted if number == 1 else f"{stem} ({number}){dot}{suffix}"
 
 
 def _safe_part(part: str) -> str:

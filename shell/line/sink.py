@@ -5,7 +5,6 @@ holds; only then it gets a name. Nothing is ever overwritten, made executable, o
 """
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import shutil
@@ -14,21 +13,19 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import BinaryIO, ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from shell.line.errors import CannotTake, Damaged
-from shell.line.filenames import candidates, safe_name, safe_parts
-from shell.line.source import MAX_ENTRIES
+from shell.line.filenames import candidates, safe_name
 from shell.line.transfer import Transfer
+from shell.line.unpacking import FILE_MODE, FOLDER_MODE, NEW, sync_folder, unpack
 from wire.frames import TransferKind
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-FILE_MODE, FOLDER_MODE = 0o600, 0o700  # whoever wants others to read or run it says so
 SPARE_DISK = 64 * 1024 * 1024  # bytes that a file must leave free on the disk
 _HASH_READ = 1024 * 1024  # bytes at once while only the checksum is made
-_NEW = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Sink(Protocol):
@@ -126,7 +123,7 @@ class DiskSink:
         if self._descriptor >= 0:
             return self._position
         self._check_room()
-        self._descriptor = os.open(self._part, _NEW, FILE_MODE)
+        self._descriptor = os.open(self._part, NEW, FILE_MODE)
         if os.fstat(self._descriptor).st_size > self._size:
             os.ftruncate(self._descriptor, 0)
         while data := os.pread(self._descriptor, _HASH_READ, self._position):
@@ -161,7 +158,7 @@ class DiskSink:
             except FileExistsError:
                 continue
             self._part.replace(path)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
             return path
         raise AssertionError("numbers do not end")
 
@@ -174,15 +171,15 @@ class DiskSink:
                 continue
             try:
                 unpack(self._part, path)
-            except (tarfile.TarError, EOFError, UnicodeError, ValueError) as error:
-                shutil.rmtree(path)
+            except (tarfile.TarError, EOFError, ValueError) as error:
+                shutil.rmtree(path, ignore_errors=True)
                 self._discard()
                 raise Damaged(f"The folder cannot be unpacked: {error}.") from None
             except BaseException:
-                shutil.rmtree(path)
+                shutil.rmtree(path, ignore_errors=True)
                 raise
             self._discard()
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
             return path
         raise AssertionError("numbers do not end")
 
@@ -255,43 +252,3 @@ class PipeSink:
 
     def close(self) -> None:
         """The shell ends."""
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpacks an archive of others into a new, empty folder: files and folders only, under safe names.
-
-    Raises what `tarfile` raises, `ValueError`, `OSError`.
-    """
-    with tarfile.open(archive, "r:") as tar:
-        for number, member in enumerate(tar):
-            if number >= MAX_ENTRIES:
-                raise ValueError(f"it holds more than {MAX_ENTRIES} entries")
-            parts = safe_parts(member.name)
-            if not parts or not (member.isdir() or (member.isreg() and not member.issparse())):
-                continue
-            into = folder.joinpath(*(parts if member.isdir() else parts[:-1]))
-            into.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-            content = None if member.isdir() else tar.extractfile(member)
-            if content is not None:
-                with content, _new_file(into, parts[-1]) as file:
-                    shutil.copyfileobj(content, file, _HASH_READ)
-                    file.flush()
-                    os.fsync(file.fileno())
-    for made, _, _ in os.walk(folder):
-        _sync_folder(Path(made))
-
-
-def _new_file(folder: Path, wanted: str) -> BinaryIO:
-    for name in candidates(wanted):
-        with contextlib.suppress(FileExistsError):
-            return os.fdopen(os.open(folder / name, _NEW | os.O_EXCL, FILE_MODE), "wb")
-    raise AssertionError("numbers do not end")
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new name survives power loss only once its folder is on disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

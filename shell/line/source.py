@@ -22,6 +22,7 @@ from wire.frames import TransferKind
 from wire.limits import MAX_FILE, MAX_FILE_NAME, TRANSFER_WINDOW
 
 MAX_ENTRIES = 100_000  # files and folders in one folder that is sent
+MAX_DEPTH = 100  # names in a path inside it; each level costs a look at the disk there
 _BLOCK = tarfile.BLOCKSIZE
 _END_OF_ARCHIVE = bytes(2 * _BLOCK)  # POSIX.1-2001 pax: two blocks of zeros
 _HASH_READ = 1024 * 1024  # bytes at once while only the checksum is made
@@ -242,6 +243,8 @@ def _archive(root: Path) -> Iterator[_Piece]:
         entries += 1 + len(files)
         if entries > MAX_ENTRIES:
             raise CannotSend(f"{root} holds more than {MAX_ENTRIES} files; send an archive of it.")
+        if len(here.relative_to(root).parts) >= MAX_DEPTH:
+            raise CannotSend(f"{root} is nested more than {MAX_DEPTH} folders deep; send an archive of it.")
         if here != root:
             header = _header(here.relative_to(root), here.stat(), tarfile.DIRTYPE)
             yield piece(len(header), header)
