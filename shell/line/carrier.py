@@ -52,9 +52,11 @@ class Carrier:
     async def stop(self) -> None:
         """Ends; what arrived stays on disk."""
         await self._tasks.cancel()
-        await asyncio.get_running_loop().run_in_executor(None, self._disk.shutdown)
         for source in self._sources.values():
             source.close()
+        for sink in self._sinks.values():
+            sink.halt()
+        await asyncio.get_running_loop().run_in_executor(None, self._disk.shutdown)
         for sink in self._sinks.values():
             sink.close()
 

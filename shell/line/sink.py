@@ -1,7 +1,8 @@
 """Where the bytes of a transfer go: a new file, a new folder, or whoever reads a pipe.
 
 What arrives rests in a hidden working file of the folder for files until all of it is there and its checksum
-holds; only then it gets a name. Nothing is ever overwritten, made executable, or written outside.
+holds, and is unpacked into a hidden folder; only what is whole gets a name. Nothing is ever overwritten, made
+executable, or written outside.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from typing import ParamSpec, Protocol, TypeVar
 from shell.line.errors import CannotTake, Damaged
 from shell.line.filenames import candidates, safe_name
 from shell.line.transfer import Transfer
-from shell.line.unpacking import FILE_MODE, FOLDER_MODE, NEW, sync_folder, unpack
+from shell.line.unpacking import FILE_MODE, FOLDER_MODE, NEW, sync, unpack
 from wire.frames import TransferKind
 
 P = ParamSpec("P")
@@ -47,9 +48,17 @@ class Sink(Protocol):
         """The transfer is over before its end: what arrived goes."""
         ...
 
+    def halt(self) -> None:
+        """What the disk is busy with ends soon."""
+        ...
+
     def close(self) -> None:
         """The shell ends; what arrived stays."""
         ...
+
+
+class _Halted(Exception):
+    """Nobody waits for what the disk is busy with."""
 
 
 class DiskSink:
@@ -58,6 +67,7 @@ class DiskSink:
     def __init__(self, folder: Path, transfer: Transfer, writers: Executor) -> None:
         self._folder = folder
         self._part = folder / f".{transfer.id.hex()}.part"
+        self._unpacked = folder / f".{transfer.id.hex()}.folder"
         self._name = safe_name(transfer.title)
         self._unpacks = transfer.kind is TransferKind.FOLDER
         self._size = transfer.size or 0
@@ -67,6 +77,8 @@ class DiskSink:
         self._hash = hashlib.sha256()
         self._position = 0
         self._opened = 0
+        self._saved: Path | None = None
+        self._halted = False
 
     async def room(self) -> None:
         """Raises `CannotTake` where the disk has no room for the rest of it."""
@@ -87,7 +99,12 @@ class DiskSink:
 
     async def discard(self) -> None:
         """What arrived goes."""
+        self.halt()
         await self._run(self._discard)
+
+    def halt(self) -> None:
+        """What the disk is busy with ends soon; what is unpacked by then is unpacked anew next time."""
+        self._halted = True
 
     def close(self) -> None:
         """The shell ends; what arrived stays."""
@@ -120,13 +137,18 @@ class DiskSink:
             )
 
     def _open(self) -> int:
+        if self._saved is not None:
+            return self._size  # the line was lost while it got its name
         if self._descriptor >= 0:
             return self._position
+        shutil.rmtree(self._unpacked, ignore_errors=True)
         self._check_room()
         self._descriptor = os.open(self._part, NEW, FILE_MODE)
         if os.fstat(self._descriptor).st_size > self._size:
             os.ftruncate(self._descriptor, 0)
+        self._hash, self._position = hashlib.sha256(), 0
         while data := os.pread(self._descriptor, _HASH_READ, self._position):
+            self._go_on()
             self._hash.update(data)
             self._position += len(data)
         return self._position
@@ -142,12 +164,15 @@ class DiskSink:
             data = data[written:]
 
     def _finish(self, sha256: bytes) -> str:
-        if self._hash.digest() != sha256:
-            self._discard()
-            raise Damaged("The checksum does not hold.")
-        os.fsync(self._descriptor)
-        self._close()
-        return str(self._unpack() if self._unpacks else self._give_name())
+        if self._saved is None:
+            if self._hash.digest() != sha256:
+                self._discard()
+                raise Damaged("The checksum does not hold.")
+            os.fsync(self._descriptor)
+            self._close()
+            self._saved = self._unpack() if self._unpacks else self._give_name()
+            sync(self._folder)
+        return str(self._saved)
 
     def _give_name(self) -> Path:
         for name in candidates(self._name):
@@ -158,34 +183,33 @@ class DiskSink:
             except FileExistsError:
                 continue
             self._part.replace(path)
-            sync_folder(self._folder)
             return path
         raise AssertionError("numbers do not end")
 
     def _unpack(self) -> Path:
+        self._unpacked.mkdir(mode=FOLDER_MODE)
+        try:
+            unpack(self._part, self._unpacked, self._go_on)
+        except (tarfile.TarError, EOFError, ValueError) as error:
+            self._discard()
+            raise Damaged(f"The folder cannot be unpacked: {error}.") from None
         for name in candidates(self._name):
             path = self._folder / name
-            try:
-                path.mkdir(mode=FOLDER_MODE)
-            except FileExistsError:
-                continue
-            try:
-                unpack(self._part, path)
-            except (tarfile.TarError, EOFError, ValueError) as error:
-                shutil.rmtree(path, ignore_errors=True)
-                self._discard()
-                raise Damaged(f"The folder cannot be unpacked: {error}.") from None
-            except BaseException:
-                shutil.rmtree(path, ignore_errors=True)
-                raise
-            self._discard()
-            sync_folder(self._folder)
-            return path
+            if not os.path.lexists(path):
+                # Nothing but an empty folder that came this moment could be replaced (rename(2)).
+                self._unpacked.rename(path)
+                self._part.unlink()
+                return path
         raise AssertionError("numbers do not end")
+
+    def _go_on(self) -> None:
+        if self._halted:
+            raise _Halted
 
     def _discard(self) -> None:
         self._close()
         self._part.unlink(missing_ok=True)
+        shutil.rmtree(self._unpacked, ignore_errors=True)
 
     def _close(self) -> None:
         if self._descriptor >= 0:
@@ -249,6 +273,9 @@ class PipeSink:
         """Nothing more comes."""
         self._over = True
         self._filled.set()
+
+    def halt(self) -> None:
+        """No disk is busy with it."""
 
     def close(self) -> None:
         """The shell ends."""

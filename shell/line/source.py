@@ -102,6 +102,7 @@ class DiskSource:
         self._hash = hashlib.sha256()
         self._hashed = 0
         self._open: tuple[_Piece, int] | None = None
+        self._closed = False
 
     async def read(self, offset: int, size: int) -> bytes:
         """At most `size` bytes from `offset` on, empty at the end. Raises `CannotSend`."""
@@ -116,13 +117,16 @@ class DiskSource:
 
     def close(self) -> None:
         """Gives the file back."""
+        self._closed = True
         with self._reading:
             self._close()
 
     def _read(self, offset: int, size: int) -> bytes:
         with self._reading:
-            while self._hashed < offset:
+            while self._hashed < offset and not self._closed:
                 self._take(self._hashed, min(_HASH_READ, offset - self._hashed))
+            if self._closed:
+                raise CannotSend("Nothing of it is sent any more.")
             return self._take(offset, size)
 
     def _take(self, offset: int, size: int) -> bytes:

@@ -8,10 +8,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shell.errors import NotConnected
-from shell.events import Event
+from shell.events import Event, FileOffered
 from shell.line.line import Line
 from shell.line.model import Rules
-from shell.line.transfer import Taking
+from shell.line.transfer import Taking, Transfer
 from shell.mailbox import Mailbox
 from wire.certificates import Identity, make_identity
 from wire.errors import ErrorCode, Refused
@@ -135,3 +135,26 @@ class Desk:
     def open_ticket(self, signed: bytes) -> Ticket:
         key = self._town.key.public_key().public_bytes_raw()
         return open_ticket(signed, key, time.time())
+
+
+async def two(folder: Path) -> tuple[Town, Person, Person]:
+    """Alice and Bob, who know each other."""
+    town = Town()
+    alice = await town.enter(Person("alice", folder, town))
+    bob = await town.enter(Person("bob", folder, town))
+    await bob.line.accept("alice")
+    await alice.line.accept("bob")
+    return town, alice, bob
+
+
+async def offered(person: Person) -> FileOffered:
+    """The last offer that somebody got."""
+    await person.until(lambda events: bool(person.told(FileOffered)))
+    event = person.told(FileOffered)[-1]
+    assert isinstance(event, FileOffered)
+    return event
+
+
+async def over(person: Person, transfer: Transfer) -> Transfer:
+    async with asyncio.timeout(PATIENCE):
+        return await person.line.files.over(transfer.number)

@@ -14,33 +14,10 @@ from shell.line.files import Pipe
 from shell.line.model import State
 from shell.line.transfer import Phase, Transfer
 from shell.line.turns import MAX_TURNS
-from tests.unit.line.lines import MAX_FILE, PATIENCE, Person, Town
+from tests.unit.line.lines import MAX_FILE, PATIENCE, Person, Town, offered, over, two
 from wire.frames import LineClose, Offer, StopReason, Taken, TransferKind
 from wire.limits import TRANSFER_WINDOW
 from wire.names import name_key
-
-
-async def two(folder: Path) -> tuple[Town, Person, Person]:
-    """Alice and Bob, who know each other."""
-    town = Town()
-    alice = await town.enter(Person("alice", folder, town))
-    bob = await town.enter(Person("bob", folder, town))
-    await bob.line.accept("alice")
-    await alice.line.accept("bob")
-    return town, alice, bob
-
-
-async def offered(person: Person) -> FileOffered:
-    """The last offer that somebody got."""
-    await person.until(lambda events: bool(person.told(FileOffered)))
-    event = person.told(FileOffered)[-1]
-    assert isinstance(event, FileOffered)
-    return event
-
-
-async def over(person: Person, transfer: Transfer) -> Transfer:
-    async with asyncio.timeout(PATIENCE):
-        return await person.line.files.over(transfer.number)
 
 
 def test_a_file_arrives_whole_and_keeps_nothing_else(tmp_path: Path) -> None:
@@ -392,29 +369,6 @@ async def moved(person: Person, transfer: Transfer, size: int) -> None:
     async with asyncio.timeout(PATIENCE):
         while person.line.files.moved(transfer) < size:  # noqa: ASYNC110 - nothing tells every datagram
             await asyncio.sleep(0.001)
-
-
-def test_what_nobody_foresaw_ends_a_transfer_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(archive: Path, folder: Path) -> None:
-        (folder / "a.txt").write_text("half of it")
-        raise RecursionError
-
-    monkeypatch.setattr("shell.line.sink.unpack", fail)
-    (tmp_path / "plans").mkdir()
-
-    async def talk() -> None:
-        town, alice, bob = await two(tmp_path)
-        sent = await alice.line.files.send("bob", tmp_path / "plans")
-        taken = await bob.line.files.take((await offered(bob)).number)
-        assert (await over(bob, taken)).reason is StopReason.DISK_FAILED
-        assert (await over(alice, sent)).reason is StopReason.DISK_FAILED
-        assert list(bob.folder.iterdir()) == []
-        for person in (alice, bob):
-            await town.leave(person)
-
-    asyncio.run(talk())
 
 
 def stopped(person: Person) -> list[FileStopped]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import ctypes
+import errno
 import hashlib
 import io
 import os
@@ -35,11 +37,15 @@ def header(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE) -> bytes:
     return entry.tobuf(tarfile.PAX_FORMAT, "utf-8")
 
 
+def go_on() -> None:
+    """Nobody ends it."""
+
+
 def unpacked(folder: Path, archive: bytes) -> Path:
     (folder / "an.tar").write_bytes(archive)
     inside = folder / "inside"
     inside.mkdir()
-    unpack(folder / "an.tar", inside)
+    unpack(folder / "an.tar", inside, go_on)
     return inside
 
 
@@ -63,7 +69,7 @@ def test_a_hostile_archive_stays_in_its_folder(tmp_path: Path) -> None:
             tar.addfile(entry, io.BytesIO(b"x") if kind == tarfile.REGTYPE else None)
     inside = tmp_path / "deep" / "inside"
     inside.mkdir(parents=True)
-    unpack(archive, inside)
+    unpack(archive, inside, go_on)
     files = {path.relative_to(inside).as_posix() for path in inside.rglob("*") if path.is_file()}
     assert files == {
         "unnamed/unnamed/outside",
@@ -88,10 +94,10 @@ def test_a_long_header_is_not_read_into_memory(tmp_path: Path, kind: bytes) -> N
     tracemalloc.start()
     try:
         if kind == tarfile.XGLTYPE:
-            unpack(archive, tmp_path)  # what it says of all entries is of no use here
+            unpack(archive, tmp_path, go_on)  # what it says of all entries is of no use here
         else:
             with pytest.raises(ValueError, match=str(MAX_HEADER)):
-                unpack(archive, tmp_path)
+                unpack(archive, tmp_path, go_on)
         assert tracemalloc.get_traced_memory()[1] < MIB
     finally:
         tracemalloc.stop()
@@ -102,10 +108,10 @@ def test_headers_about_headers_come_to_an_end(tmp_path: Path) -> None:
     for number in (MAX_HEADER // BLOCK - 1, MAX_HEADER):
         archive.write_bytes(header("p", 0, tarfile.XHDTYPE) * number + header("a") + END)
         if number < MAX_HEADER:
-            unpack(archive, tmp_path)
+            unpack(archive, tmp_path, go_on)
         else:
             with pytest.raises(ValueError, match=str(MAX_HEADER)):
-                unpack(archive, tmp_path)
+                unpack(archive, tmp_path, go_on)
 
 
 def test_entries_of_one_name_are_each_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,4 +231,42 @@ def test_an_archive_of_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.M
     unpacked(tmp_path, header("x") * 3 + END)
     (tmp_path / "an.tar").write_bytes(header("link", 0, tarfile.SYMTYPE) * 4 + END)
     with pytest.raises(ValueError, match="3 entries"):
-        unpack(tmp_path / "an.tar", tmp_path / "inside")
+        unpack(tmp_path / "an.tar", tmp_path / "inside", go_on)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_was_unpacked_is_on_disk_before_it_gets_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    done: list[str] = []
+
+    class System:
+        def syncfs(self, descriptor: int) -> int:
+            assert len(list(inside.iterdir())) == 20
+            done.append("syncfs")
+            return 0
+
+    def fsync(descriptor: int) -> None:
+        done.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+
+    monkeypatch.setattr(unpacking, "_LIBC", System() if at_once else object())
+    monkeypatch.setattr(os, "fsync", fsync)
+    inside = tmp_path / "inside"
+    unpacked(tmp_path, b"".join(header(f"{number}") for number in range(20)) + END)
+    if at_once:
+        assert done == ["syncfs"]
+    else:
+        assert sorted(done) == sorted(map(str, (inside, *inside.iterdir())))
+
+
+def test_a_disk_that_fails_at_the_end_is_not_taken_for_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class System:
+        def syncfs(self, descriptor: int) -> int:
+            ctypes.set_errno(errno.EIO)
+            return -1
+
+    monkeypatch.setattr(unpacking, "_LIBC", System())
+    with pytest.raises(OSError, match="Input/output error"):
+        unpacked(tmp_path, header("x") + END)
