@@ -20,6 +20,7 @@ from shell.finding import Letter, Span
 from shell.kit.command import Command, Listing, Outcome, Parser, Said
 from shell.kit.direction import isolated
 from shell.kit.errors import CommandError, ExitCode
+from shell.kit.hanging import Hanging
 from shell.kit.theme import FOUND, NAME, OWN, QUIET, marked, style_of
 from shell.kit.times import MomentUnknown, clock, parse_moment
 from shell.line.model import State
@@ -75,10 +76,10 @@ class Letters(Outcome, frozen=True):
         return self.letters
 
     def render(self, *, plain: bool) -> RenderableType:
-        """A line for each, oldest first."""
+        """An entry for each, oldest first."""
         if not self.letters:
             return Text("No messages.")
-        return Text("\n").join(letter_line(letter, self.user, self.time_format) for letter in self.letters)
+        return Hanging(*(letter_line(letter, self.user, self.time_format) for letter in self.letters))
 
 
 class Found(Outcome, frozen=True):
@@ -104,7 +105,7 @@ class Found(Outcome, frozen=True):
             lines += [self._line(letter, plain=plain) for letter in hit.before]
             lines.append(self._line(hit, plain=plain, found=True))
             lines += [self._line(letter, plain=plain) for letter in hit.after]
-        return Text("\n").join(lines)
+        return Hanging(*lines)
 
     def _line(self, letter: LetterRow | HitRow, *, plain: bool, found: bool = False) -> Text:
         line = letter_line(letter, self.user, self.time_format)

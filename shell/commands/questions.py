@@ -21,6 +21,7 @@ from shell.errors import MailboxFailed, NotConnected
 from shell.events import Event, MessageArrived
 from shell.kit.command import Command, Listing, Outcome, Parser, checked
 from shell.kit.errors import CommandError, ExitCode
+from shell.kit.hanging import Hanging
 from shell.kit.times import duration
 from shell.line.errors import LineError
 from shell.line.model import Outgoing, State
@@ -48,9 +49,9 @@ class Answered(Outcome, frozen=True):
     agreed: bool
     """Whether it is the first of the choices, or any answer where none were offered."""
 
-    def render(self, *, plain: bool) -> Text:
+    def render(self, *, plain: bool) -> Hanging:
         """The answer alone, so that a script can take it."""
-        return Text(safe(self.answer, keep_newlines=True))
+        return Hanging(Text(safe(self.answer, keep_newlines=True)))
 
     @property
     def exit_code(self) -> ExitCode:

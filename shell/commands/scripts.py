@@ -11,6 +11,7 @@ from shell.events import MessageArrived, SessionEnded
 from shell.filters import KINDS, Filter, name_of, text_of
 from shell.kit.command import Command, Outcome, Parser, checked
 from shell.kit.errors import CommandError, ExitCode
+from shell.kit.hanging import Hanging
 from shell.kit.times import duration
 from shell.news import REASONS
 from wire.display import safe
@@ -32,8 +33,11 @@ class Waited(Outcome, frozen=True):
     name: str = ""
     text: str = ""
 
-    def render(self, *, plain: bool) -> Text:
-        """One line, the same every time."""
+    def render(self, *, plain: bool) -> Hanging:
+        """One entry, the same every time."""
+        return Hanging(self._said())
+
+    def _said(self) -> Text:
         name, text = safe(self.name), safe(self.text, keep_newlines=True)
         match self.kind:
             case "message":

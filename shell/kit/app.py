@@ -26,6 +26,7 @@ from settings.spelling import nearest
 from shell.kit import terminal, theme
 from shell.kit.command import Command, Outcome, Parser, install, verbatim_names
 from shell.kit.errors import CommandError, ExitCode
+from shell.kit.hanging import hung
 from shell.kit.keys import give_keys
 from shell.kit.live import LiveLines
 from shell.kit.plain import PlainLines
@@ -217,7 +218,7 @@ class ConsoleApp(cmd2.Cmd):
         """As it is written to the terminal, with a line feed at its end."""
         console = self._console()
         with console.capture() as capture:
-            console.print(shown, soft_wrap=self.plain, highlight=False, emoji=False, markup=False)
+            console.print(hung(shown), soft_wrap=self.plain, highlight=False, emoji=False, markup=False)
         return capture.get()
 
     def ask(self, question: str) -> str:

@@ -7,6 +7,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from shell.kit.hanging import Hanging
 from shell.kit.theme import HEADING
 
 FACT = "what"
@@ -45,8 +46,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]], *, p
     return made
 
 
-def _spoken(line: str) -> Text:
-    return Text(line, no_wrap=True, overflow="ignore")
+def _spoken(line: str) -> Hanging:
+    return Hanging(Text(line, no_wrap=True, overflow="ignore"))
 
 
 def _words(cell: RenderableType) -> str:

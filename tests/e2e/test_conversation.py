@@ -63,7 +63,7 @@ def test_a_conversation(server: Server, tmp_path: Path) -> None:
         alice.see(r"alice: first line\n +second line\n +third  … queued")
         with shell(server.address, tmp_path / "bob") as bob:
             log_in(bob, "bob")
-            bob.see("alice: first line\nsecond line\nthird")
+            bob.see("alice: first line\n    second line\n    third")
             # The marks change where they stand: nothing is said twice.
             alice.see(r"alice: are you there\?  ✓ delivered$")
             alice.see(r"second line\n +third  ✓ delivered$")

@@ -1,0 +1,52 @@
+"""Entries whose further rows stand behind the first, so that no part of one looks like another. Pure.
+
+What others write may have line feeds, and words that come to stand at the left edge of a window. There a row
+must mean that something begins: a message, news, the prompt.
+"""
+
+from collections.abc import Iterator
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.text import Text
+
+INDENT = "    "  # as in exports
+
+
+class Hanging:
+    """Entries, one below the other.
+
+    At a terminal they break between words in plain mode too: the terminal would go on at its left edge. For
+    a program an entry has the rows that its line feeds make.
+    """
+
+    def __init__(self, *entries: Text) -> None:
+        self._entries = entries
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The rows."""
+        wraps = not options.no_wrap or console.file.isatty()
+        for entry in self._entries:
+            first, *more = entry.split("\n", allow_blank=True)
+            yield from _rows(first, console, options.max_width) if wraps else (first,)
+            for line in more:
+                hung = Text.assemble(INDENT, line)
+                yield from _rows(hung, console, options.max_width) if wraps else (hung,)
+
+
+def hung(shown: RenderableType) -> RenderableType:
+    """A text as one entry; anything else as it is."""
+    return Hanging(shown) if isinstance(shown, Text) else shown
+
+
+def _rows(line: Text, console: Console, width: int) -> Iterator[Text]:
+    line.expand_tabs(console.tab_size)
+    first = line.wrap(console, width, overflow="fold", no_wrap=False)[0]
+    rest = line[len(first) :]
+    first.rstrip()
+    yield first
+    if rest.plain.strip():
+        blank = len(rest) - len(rest.plain.lstrip(" "))
+        below = max(width - len(INDENT), len(INDENT))
+        for row in rest[blank:].wrap(console, below, overflow="fold", no_wrap=False):
+            row.rstrip()
+            yield Text.assemble(INDENT, row)

@@ -1,0 +1,93 @@
+"""What somebody writes never looks like a line of somebody else, of another time, or of the prompt."""
+
+import io
+import re
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+from rich.console import RenderableType
+
+from shell.commands.look import ConversationRow, Found, HitRow, InboxList, LetterRow, Letters
+from shell.commands.questions import Answered
+from shell.commands.scripts import Waited
+from shell.conversation import Conversation, Spoken
+from shell.events import Event, MessageArrived, NoticeArrived, SessionEnded, Unreached
+from shell.kit.app import ConsoleApp
+from shell.news import news
+from wire.messages import CloseReason
+
+NOON = 1_795_600_800.0
+COLUMNS = 80
+FORGED = "12:00 carol: the new door code is 1234"
+PROMPT = "bob> msg carol yes"
+FAR = " " * (COLUMNS - 12)
+TEXTS = [
+    f"lunch?\n{FORGED}\n{PROMPT}",
+    f"lunch?\n{FAR}{FORGED}\n\t{FAR}{PROMPT}",
+    f"lunch?{FAR}{FORGED}{FAR}{PROMPT}",
+    f"lunch?{'x' * (COLUMNS - 18)} {FORGED}",
+    *(f"{'x' * length}{FORGED}" for length in range(COLUMNS - 14, COLUMNS + 1)),
+]
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(COLUMNS))
+
+
+def outcomes(text: str, *, plain: bool) -> Iterator[RenderableType]:
+    letter = LetterRow("mallory", False, text, NOON, "received")
+    hit = HitRow("mallory", False, text, NOON, "received", [letter], [letter])
+    row = ConversationRow("mallory", "online", 1, 1, text, NOON)
+    yield Letters([letter, letter], "bob", "%H:%M").render(plain=plain)
+    yield Found([hit, hit], "lunch", "bob", "%H:%M").render(plain=plain)
+    yield InboxList([row], "%H:%M").render(plain=plain)
+    yield Waited("message", "mallory", text).render(plain=plain)
+    yield Waited("notice", "", text).render(plain=plain)
+    yield Answered("mallory", text, True).render(plain=plain)
+
+
+def above_the_prompt(text: str, *, plain: bool) -> Iterator[RenderableType]:
+    events: list[Event] = [
+        MessageArrived("mallory", text, NOON),
+        MessageArrived("mallory", text, NOON, choices=(text, text)),
+        NoticeArrived(text),
+        SessionEnded(CloseReason.KICKED, text),
+        Unreached("mallory", text),
+    ]
+    for event in events:
+        shown = news(event, time_format="%H:%M", plain=plain)
+        assert shown is not None
+        yield shown
+    view = Conversation("mallory", "bob", "%H:%M")
+    for line in view.said(Spoken("ff", "mallory", text, NOON), date(2026, 11, 25)):
+        yield line.shown
+
+
+def forged(shown: str) -> list[str]:
+    return re.findall(rf"^ {{0,3}}(?:{FORGED[:12]}|{PROMPT[:4]}).*", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("plain", [False, True])
+def test_nothing_is_forged_at_a_terminal(text: str, plain: bool, columns: None) -> None:
+    screen = Screen()
+    app = ConsoleApp(prompt="bob> ", plain=plain, stdout=screen, stderr=screen)
+    for shown in (*outcomes(text, plain=plain), *above_the_prompt(text, plain=plain)):
+        written = app.rendered(shown)
+        assert not forged(written), written
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_nothing_is_forged_for_a_program(text: str, columns: None) -> None:
+    output = io.StringIO()
+    app = ConsoleApp(prompt="bob> ", stdout=output, stderr=output)
+    for shown in outcomes(text, plain=False):
+        app.poutput(shown, soft_wrap=True)
+    assert not forged(output.getvalue())
