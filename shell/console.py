@@ -24,6 +24,7 @@ from shell.keyboard import Keyboard
 from shell.kit.app import ConsoleApp
 from shell.kit.command import verbatim_names
 from shell.kit.errors import CommandError
+from shell.kit.records import write_records
 from shell.kit.theme import WARNING, unicode_works
 from shell.line.model import Rules, State
 from shell.news import news
@@ -342,8 +343,10 @@ class UserConsole(ConsoleApp):
         if self.interactive:
             self.announce(Text(sentence, WARNING))
             return
-        failed = {"error": "hook-failed", "message": sentence}
-        self.stderr.write(self.json_line(failed) if self.json_output else f"{sentence}\n")
+        if self.json_output:
+            write_records(self.stderr, [{"error": "hook-failed", "message": sentence}])
+            return
+        self.stderr.write(f"{sentence}\n")
         self.stderr.flush()
 
     # --- inside -----------------------------------------------------------------------------------------

@@ -34,15 +34,25 @@ _NEED_NOBODY = (*_ENTERS, "discover", "group", "help")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the shell; the exit code."""
     options = make_parser().parse_args(arguments)
+    code = 0
     try:
-        return _run(options)
+        code = _run(options)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has read enough
+        _write_no_more()
     except OSError as error:
         # Every file of ours is opened where its error is known: what is left is the output itself.
         print(f"parley: The output cannot be written: {error.strerror}.", file=sys.stderr)  # noqa: T201
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is it tried again at the end
+        _write_no_more()
         return EXIT_USER
+    return code
+
+
+def _write_no_more() -> None:
+    """What was not written is not tried again at the end of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar, TextIO
 
 import cmd2
-import msgspec
 from cmd2 import rich_utils
 from cmd2.parsing import Statement
 from cmd2.pt_utils import pt_filter_style
@@ -31,10 +30,11 @@ from shell.kit.keys import give_keys
 from shell.kit.live import LiveLines
 from shell.kit.plain import PlainLines
 from shell.kit.recorder import TRANSCRIPT, Recorder
+from shell.kit.records import write_records
 from shell.kit.theme import ALARM, Theme
 from shell.kit.typed import between_words, private_file, unreadable
 from shell.kit.verbatim import VerbatimParser
-from wire.display import escaped, safe
+from wire.display import safe
 
 log = logging.getLogger(__name__)
 
@@ -158,9 +158,7 @@ class ConsoleApp(cmd2.Cmd):
         if self.quiet:
             return
         if self.json_output:
-            for record in outcome.records():
-                self.stdout.write(self.json_line(record))
-            self.stdout.flush()
+            write_records(self.stdout, outcome.records())
             return
         rendered = outcome.render(plain=self.plain)
         if rendered is not None:
@@ -191,17 +189,11 @@ class ConsoleApp(cmd2.Cmd):
         with self.drawing() as draw:
             yield lambda outcome: draw(outcome.render(plain=False) or "")
 
-    def json_line(self, record: object) -> str:
-        """How `--json` writes it on both streams."""
-        line = msgspec.json.encode(record).decode()
-        return escaped(line, ascii_only=not theme.unicode_works(self.stdout)) + "\n"
-
     def report(self, error: CommandError) -> None:
         """Prints an error as one line on the error stream."""
         self.exit = error.exit_code
         if self.json_output:
-            self.stderr.write(self.json_line({"error": error.code, "message": str(error)}))
-            self.stderr.flush()
+            write_records(self.stderr, [{"error": error.code, "message": str(error)}])
         else:
             self.perror(safe(" ".join(str(error).split())), soft_wrap=not self.interactive)
 

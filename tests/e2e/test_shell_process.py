@@ -89,6 +89,27 @@ def test_output_that_cannot_be_written_is_said_in_one_line(
     assert "No space left on device" in one_line(ended.stderr)
 
 
+def test_a_reader_that_stops_reading_is_no_error(server: Server, tmp_path: Path) -> None:
+    options = ("--server", server.address, "--data", str(tmp_path / "alice"))
+    assert parley(*options, "-c", "signup alice").returncode == 0
+    parley("--server", server.address, "--data", str(tmp_path / "bob"), "-c", "signup bob")
+    for _ in range(2):  # more than a pipe holds
+        assert parley(*options, "--user", "alice", "-c", "msg bob -", stdin="word " * 12_000).returncode == 6
+    for form in ([], ["--json"]):
+        for command, read in ("history bob", 1), ("status", 0):
+            with subprocess.Popen(
+                [sys.executable, "-m", "shell.main", *options, *form, "--user", "alice", "-c", command],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment(PARLEY_PASSWORD=PASSWORD, PYTHONUNBUFFERED=""),
+            ) as writing:
+                assert writing.stdout is not None
+                assert writing.stderr is not None
+                assert len(writing.stdout.read(read)) == read
+                writing.stdout.close()
+                assert (writing.stderr.read(), writing.wait(PATIENCE)) == (b"", 0), (form, command)
+
+
 def test_commands_come_from_a_pipe(server: Server, tmp_path: Path) -> None:
     script = "signup alice\nvisibility away\nnonsense\nvisibility\nquit\nlist\n"
     ended = parley("--server", server.address, "--data", str(tmp_path), stdin=script)
