@@ -91,9 +91,9 @@ def _own_choices(facts: Facts) -> list[Rung]:
 def _phone_book(facts: Facts) -> list[Rung]:
     if facts.no_phone_book:
         talks = "; the line does without" if facts.path is not None else ""
-        return [Rung("phone book", False, f"{facts.no_phone_book}{talks}")]
+        return [Rung("phone book", False, f"{safe(facts.no_phone_book)}{talks}")]
     if facts.profile is None:
-        return [Rung("account", False, facts.no_account)]
+        return [Rung("account", False, safe(facts.no_account))]
     profile, shown = facts.profile, safe(facts.profile.name)
     there = profile.status is not Status.OFFLINE
     since = f"{profile.status.value} since {moment(profile.since)}"

@@ -17,7 +17,7 @@ from typing import Self, TypeVar
 import wire
 from shell.connection import Connection, open_connection
 from shell.datafolder import DataFolder, KnownPhoneBook
-from shell.errors import NotConnected, NotLoggedIn, PhoneBookKeyChanged
+from shell.errors import DataFolderError, NotConnected, NotLoggedIn, PhoneBookKeyChanged
 from wire.certificates import Identity, show_fingerprint
 from wire.errors import ErrorCode, Refused
 from wire.limits import HEARTBEAT
@@ -327,7 +327,7 @@ class PhoneBook:
                     await self._resume()
                 except PhoneBookKeyChanged as error:
                     self._give_up(str(error))
-                except NotConnected as error:
+                except (NotConnected, DataFolderError) as error:
                     log.info("event=reconnect_failed reason=%r", str(error))
                     self._forget_connection()
                 except Refused as error:

@@ -60,6 +60,9 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """The base of all: unknown fields are ignored, so that newer minor versions can add some."""
 
 
+_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
+
+
 class Endpoint(Message, frozen=True):
     """Where a UDP socket can be reached: an IP address and a port."""
 
@@ -73,7 +76,9 @@ class Endpoint(Message, frozen=True):
         address = ipaddress.ip_address(self.host)
         if "%" in self.host:  # a zone means something on its own machine only, and may be any text
             raise ValueError("an address has a zone")
-        if address.is_multicast or address.is_unspecified:
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            raise ValueError(f"{self.host} is an IPv4 address, to be written as one")
+        if address.is_multicast or address.is_unspecified or address == _BROADCAST:
             raise ValueError(f"{self.host} is no address of one machine")
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ import msgspec
 from shell.events import KeyChanged
 from shell.line.delivery import Delivery
 from shell.line.effects import DeclineHeld, Effect, KeepContact, ReleaseHeld, Tell, WatchPresence
-from shell.line.model import Consent
+from shell.line.model import Consent, Contact
 from shell.line.peer import Peer
 from wire.certificates import Fingerprint, Pin, check_pin
 from wire.frames import LineClose
@@ -51,6 +51,8 @@ class Consents(Delivery):
         peer.failures, peer.retry_at = 0, 0.0
         return [
             *self._change(peer, pinned=presented, presented=None, verified=False, certificate=None),
+            # A line that is open leads to whoever holds the key of before.
+            *self._hang_up(peer, LineClose.KEY_NOT_TRUSTED),
             *self._advance(peer, now),
         ]
 
@@ -67,6 +69,17 @@ class Consents(Delivery):
         """
         contact = self.contact(name)
         return contact is None or contact.consent is not Consent.BLOCKED
+
+    # --- what the disk says -----------------------------------------------------------------------------
+
+    def contact_kept(self, contact: Contact) -> None:
+        """The disk has it."""
+        self._peers[contact.key].kept = contact
+
+    def contact_not_kept(self, contact: Contact) -> None:
+        """The disk refused it: what was decided does not hold, as it would not after a restart."""
+        peer = self._peers[contact.key]
+        peer.contact = peer.kept
 
     # --- inside -----------------------------------------------------------------------------------------
 

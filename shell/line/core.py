@@ -33,7 +33,8 @@ VERDICT_OF: dict[Kept, Verdict] = {
     Kept.ALREADY_RECEIVED: Verdict.DELIVERED,
     Kept.ALREADY_HELD: Verdict.HELD,
     Kept.ALREADY_DECLINED: Verdict.REFUSED,
-    Kept.NO_ROOM: Verdict.REFUSED,
+    # It is not on disk here; its writer keeps it, and sends it again on the line that follows the consent.
+    Kept.NO_ROOM: Verdict.HELD,
 }
 
 
@@ -111,7 +112,7 @@ class LineCore(Consents):
             if self._keeps(peer.line, newcomer, key):
                 return [*effects, HangUp(line, LineClose.REPLACED)]
             effects += self._hang_up(peer, LineClose.REPLACED)
-        peer.line, peer.failures, peer.retry_at, peer.owes_receipts = newcomer, 0, 0.0, False
+        peer.line, peer.failures, peer.owes_receipts = newcomer, 0, False
         self._lines[line] = peer.contact.key
         return [*effects, *self._say_read(peer, line), *self._send(peer, now)]
 
@@ -150,6 +151,7 @@ class LineCore(Consents):
         """The message is on disk: only now its writer gets a receipt and the user sees it."""
         peer = self._peers[message.peer]
         peer.holding -= message.held
+        peer.overflowed |= kept is Kept.NO_ROOM
         effects: list[Effect] = []
         verdict = VERDICT_OF.get(kept) or (Verdict.HELD if message.held else Verdict.DELIVERED)
         if kept is Kept.NEW and message.held and peer.contact.consent is not Consent.UNDECIDED:
@@ -190,7 +192,11 @@ class LineCore(Consents):
         for message in messages:
             effects.append(_arrived(peer, message))
             receipts.append(Receipt(message.id, Verdict.DELIVERED))
-        return [*effects, *self._settle(peer, receipts, now)]
+        effects += self._settle(peer, receipts, now)
+        if peer.overflowed:
+            peer.overflowed, peer.owes_receipts = False, True
+            effects += [*self._hang_up(peer, LineClose.REPLACED), *self._advance(peer, now)]
+        return effects
 
     def held_declined(
         self, key: NameKey, ids: Iterable[MessageId], now: float, *, silent: bool

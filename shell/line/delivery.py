@@ -18,7 +18,6 @@ from wire.names import NameKey, name_key
 MAX_WAKING = 60.0  # seconds in which everybody comes back after the phone book was away
 MAX_RETRY = 60.0  # seconds between attempts to reach somebody who is online, at most
 RECEIPT_PATIENCE = 10.0  # seconds without a receipt after which a line counts as dead
-COMPLAINT_PAUSE = 2.0  # seconds before somebody is called again who did not like what was said
 RACE = 5.0  # seconds within which two lines, one dialed by each side, count as dialed at once
 
 _COMPLAINTS = (LineClose.BAD_FRAME, LineClose.BAD_PROOF, LineClose.TOO_MANY)
@@ -51,12 +50,14 @@ class Delivery(People):
         peer = self._peers[key]
         if peer.line is None or peer.line.id != line:
             return []
-        peer.line = None
+        over, peer.line = peer.line, None
         lost = self._lost(peer)
         if code is LineClose.KEY_NOT_TRUSTED:
             return [*lost, *self._turned_away(peer, now)]
-        if code in _COMPLAINTS:
-            peer.retry_at = now + COMPLAINT_PAUSE
+        if code in _COMPLAINTS or not (over.useful or now - over.opened > RECEIPT_PATIENCE):
+            # Once may be chance. Whoever ends every line, for whatever reason, is called less and less.
+            peer.useless += 1
+            peer.retry_at = now + min(MAX_RETRY, 2.0**peer.useless - 2)
         return [*lost, *self._advance(peer, now)]
 
     def dial_failed(self, name: str, reason: str, now: float, *, offline: bool) -> list[Effect]:
@@ -165,6 +166,9 @@ class Delivery(People):
         effects = self._send(peer, now)
         if message is None:
             return effects
+        peer.useless, peer.retry_at = 0, 0.0
+        if peer.line is not None:
+            peer.line.useful = True
         progress = _progress(peer, [message.id], message.state)
         return [KeepState(message.id, message.peer, message.state), *progress, *effects]
 

@@ -53,7 +53,7 @@ class TooManyTransfers(LineError):
 
 
 class CannotSend(LineError):
-    """A file or folder cannot be read, or is no longer what was offered."""
+    """A file cannot be read or is no longer what was offered, or a message is more than others take."""
 
 
 class CannotTake(LineError):

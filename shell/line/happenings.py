@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from shell.errors import MailboxFailed
+from shell.errors import MailboxFailed, NotLoggedIn
 from shell.line.effects import (
     Act,
     DeclineHeld,
@@ -26,7 +26,8 @@ from shell.line.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
-MAX_FAULT_LOGS = 20  # lines that faults of acts may write into the log
+MAX_FAULT_LOGS = 20  # lines that faults may write into the log
+ENDED = "Your session has ended, and what was under way with it."
 MAX_WAITING = 10_000  # happenings that may wait; a line that brings more is closed
 MAX_BATCH = 512  # happenings that share one commit
 _KEEPS = (
@@ -70,7 +71,9 @@ class Happenings:
         self._callers: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
         self._tasks = Tasks()
+        self._performing: set[asyncio.Future[None]] = set()
         self._faults = 0
+        self._ended = False
 
     @property
     def full(self) -> bool:
@@ -85,8 +88,10 @@ class Happenings:
     async def perform(self, action: Callable[[], list[Effect]]) -> None:
         """Puts an action into the queue and waits until its effects are committed.
 
-        Raises what the action raises, and `MailboxFailed`.
+        Raises what the action raises, `MailboxFailed`, and `NotLoggedIn` where the session ends before.
         """
+        if self._ended:
+            raise NotLoggedIn(ENDED)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def happening() -> list[Effect]:
@@ -99,6 +104,8 @@ class Happenings:
             self._callers.append(done)
             return effects
 
+        self._performing.add(done)
+        done.add_done_callback(self._performing.discard)
         self.put(happening)
         await done
 
@@ -107,6 +114,8 @@ class Happenings:
         try:
             await self._run()
         finally:
+            self._ended = True
+            _answer(list(self._performing), NotLoggedIn(ENDED))
             await self._tasks.cancel()
 
     async def _run(self) -> None:
@@ -116,7 +125,7 @@ class Happenings:
             while self._waiting:
                 effects: list[Effect] = []
                 for _ in range(min(MAX_BATCH, len(self._waiting))):
-                    effects += self._waiting.popleft()()
+                    effects += self._look_at(self._waiting.popleft())
                 callers, self._callers = self._callers, []
                 fault: Exception | None
                 try:
@@ -125,6 +134,18 @@ class Happenings:
                     log.exception("event=line_fault")
                     fault = error
                 _answer(callers, fault)
+
+    def _look_at(self, happening: Callable[[], list[Effect]]) -> list[Effect]:
+        try:
+            return happening()
+        except Exception as error:  # the edge of each: what one person brings costs the others nothing
+            self._log_fault("happening", error)
+            return []
+
+    def _log_fault(self, what: str, error: Exception) -> None:
+        self._faults += 1
+        if self._faults <= MAX_FAULT_LOGS:
+            log.error("event=line_fault in=%s", what, exc_info=error)
 
     async def _carry_out(self, effects: list[Effect]) -> MailboxFailed | None:
         while effects:
@@ -160,10 +181,8 @@ class Happenings:
         for act in acts:
             try:
                 self._performer.act(act)
-            except Exception:  # the edge of each: what one person brings costs the others nothing
-                self._faults += 1
-                if self._faults <= MAX_FAULT_LOGS:
-                    log.exception("event=act_fault act=%s", type(act).__name__)
+            except Exception as error:  # the same edge
+                self._log_fault(type(act).__name__, error)
 
 
 def _answer(callers: list[asyncio.Future[None]], error: Exception | None) -> None:

@@ -47,6 +47,7 @@ from shell.line.files import Files
 from shell.line.happenings import Happenings
 from shell.line.model import MessageId, Outgoing, Rules, State
 from shell.line.network import Network
+from shell.line.outbox import check_sendable
 from shell.line.quic import StreamCut, StreamReceived
 from shell.line.settling import Settled, Waiting, Written
 from shell.line.tasks import Tasks
@@ -162,7 +163,7 @@ class Line(Decisions):
     ) -> Written:
         """Puts a message on disk and on its way; with `choices` it is a question, with `answers` an answer.
 
-        Raises `MailboxFailed`, `Blocked`, `KeyNotAccepted`, `OutboxFull`.
+        Raises `CannotSend`, `MailboxFailed`, `Blocked`, `KeyNotAccepted`, `OutboxFull`.
         """
         sendable = text.encode(errors="replace").decode()  # a terminal may hand over broken UTF-8
         message = Outgoing(
@@ -173,6 +174,7 @@ class Line(Decisions):
             choices=choices,
             answers=answers,
         )
+        check_sendable(message)
         written = self._waiting.expect(message)
         try:
             await self._happenings.perform(lambda: self._core.write(name, message, monotonic()))
@@ -250,7 +252,8 @@ class Line(Decisions):
         match keep:
             case KeepIncoming(message, line, _):
                 return self._core.incoming_kept(message, answer, line)
-            case KeepContact():
+            case KeepContact(contact):
+                self._core.contact_kept(contact)
                 self._network.contacts_changed()
                 return []
             case KeepRead(peer):
@@ -270,6 +273,8 @@ class Line(Decisions):
         for keep in keeps:
             if isinstance(keep, KeepOutgoing):
                 self._core.not_written(keep.message)
+            elif isinstance(keep, KeepContact):
+                self._core.contact_not_kept(keep.contact)
             elif isinstance(keep, KeepIncoming):
                 self._core.incoming_not_kept(keep.message, keep.line, monotonic())
         for act in acts:

@@ -5,9 +5,12 @@ from collections.abc import Iterable
 
 import msgspec
 
-from shell.line.errors import UnexpectedMove
+from shell.line.errors import CannotSend, UnexpectedMove
 from shell.line.model import FINAL, MOVE_OF, TRANSITIONS, MessageId, Move, Outgoing, State
-from wire.frames import Text, Verdict
+from wire.errors import BadFrame
+from wire.frames import Text, Verdict, decode_frame, encode_frame
+from wire.framing import LENGTH_BYTES
+from wire.limits import MAX_LINE_FRAME
 
 MAX_WAITING = 10_000  # messages that may wait for one person
 MAX_REFUSED = 1_000  # messages that were refused and are still known as such
@@ -68,9 +71,7 @@ class Outbox:
             if message.id not in self._on_this_line:
                 self._on_this_line.add(message.id)
                 self._in_flight[message.id] = now
-                texts.append(
-                    Text(message.id, message.written, message.text, message.choices, message.answers)
-                )
+                texts.append(_text(message))
         for text in texts:
             self._move(MessageId(text.id), Move.SEND)
         return texts
@@ -111,3 +112,18 @@ class Outbox:
             raise UnexpectedMove(f"A message that is {message.state.value} cannot {move.value}.") from None
         self._messages[message_id] = msgspec.structs.replace(message, state=after)
         return after
+
+
+def check_sendable(message: Outgoing) -> None:
+    """Raises `CannotSend` for what no other shell takes: it would end every line, and stop all behind it."""
+    encoded = encode_frame(_text(message))
+    if len(encoded) > MAX_LINE_FRAME:
+        raise CannotSend(f"That message takes {len(encoded):,} bytes; {MAX_LINE_FRAME:,} can be sent.")
+    try:
+        decode_frame(encoded[LENGTH_BYTES:])
+    except BadFrame as error:
+        raise CannotSend(f"That message cannot be sent: {error}.") from None
+
+
+def _text(message: Outgoing) -> Text:
+    return Text(message.id, message.written, message.text, message.choices, message.answers)

@@ -18,6 +18,8 @@ class OpenLine:
     """Monotonic seconds."""
     heard: float = 0.0
     """When a frame came last, monotonic seconds."""
+    useful: bool = False
+    """Whether a receipt came on it."""
     deaf_since: float | None = None
     """When the disk refused what came on it, monotonic seconds: what follows would be shown before it."""
 
@@ -27,6 +29,8 @@ class Peer:
     """Somebody, the messages that wait for them, and the line to them."""
 
     contact: Contact
+    kept: Contact
+    """As the disk has it."""
     outbox: Outbox = field(default_factory=Outbox)
     line: OpenLine | None = None
     dialing: bool = False
@@ -36,12 +40,16 @@ class Peer:
     """Attempts to reach them that failed since the last line."""
     retry_at: float = 0.0
     """Monotonic seconds before which they are not dialed again."""
+    useless: int = 0
+    """Lines in a row that ended soon and brought no receipt."""
     held: int = 0
     """Their messages that wait for consent."""
     holding: int = 0
     """Their messages that are on their way to the disk, to be held there."""
     requested: int = 0
     """Numbers requests in the order in which they came; of the last one."""
+    overflowed: bool = False
+    """Whether they wrote more than may be held: their writer has the rest."""
     pushed_out: bool = False
     """Whether their request made room for another: their line ends once they know."""
     owes_receipts: bool = False

@@ -18,7 +18,7 @@ class People:
         waiting: Iterable[Outgoing],
         held: Iterable[tuple[NameKey, int]],
     ) -> None:
-        self._peers = {contact.key: Peer(contact) for contact in contacts}
+        self._peers = {contact.key: Peer(contact, contact) for contact in contacts}
         for message in waiting:
             self._peer(message.peer).outbox.add(message)
         self._requests = itertools.count(1)
@@ -85,5 +85,6 @@ class People:
     def _peer(self, key: NameKey, name: str | None = None) -> Peer:
         peer = self._peers.get(key)
         if peer is None:
-            peer = self._peers[key] = Peer(Contact(key, name or key))
+            contact = Contact(key, name or key)
+            peer = self._peers[key] = Peer(contact, contact)
         return peer

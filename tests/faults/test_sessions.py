@@ -1,13 +1,16 @@
 """A session that ends slowly and one that begins meanwhile."""
 
 import asyncio
+import logging
 import threading
 from pathlib import Path
 
+import pytest
+
 from shell.datafolder import DataFolder
-from shell.events import Event, SessionEnded
+from shell.events import Event, Reconnected, SessionEnded
 from shell.messenger import Messenger
-from tests.e2e.world import PASSWORD, PATIENCE, Server, parley, shell, sign_up
+from tests.e2e.world import PASSWORD, PATIENCE, Server, parley, shell, sign_up, until
 
 
 def test_a_second_shell_with_one_data_folder_takes_the_place_of_the_first(
@@ -55,5 +58,33 @@ def test_a_login_waits_for_the_session_before_to_end(server: Server, tmp_path: P
             assert await here.mailbox.read(lambda connection: connection.in_transaction)
         for messenger in (here, elsewhere):
             await messenger.close()
+
+    asyncio.run(talk())
+
+
+def test_a_pins_file_that_cannot_be_read_for_a_while_does_not_end_the_way_back(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def talk() -> None:
+        folder = DataFolder(tmp_path / "alice")
+        back = asyncio.Event()
+
+        def heard(event: Event) -> None:
+            if isinstance(event, Reconnected):
+                back.set()
+
+        alice = Messenger(server.address, folder, 0, heard)
+        await alice.signup("alice", PASSWORD)
+        good = folder.known_phone_books.read_text()
+        folder.known_phone_books.write_text(good + '"half a li')
+        alice.book.reconnect("for a test")
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.to_thread(until, lambda: "reconnect_failed" in caplog.text, "a try that failed")
+            folder.known_phone_books.write_text(good)
+            await back.wait()
+            assert [person.name for person in await alice.people("*", None)] == ["alice"]
+        await alice.close()
 
     asyncio.run(talk())

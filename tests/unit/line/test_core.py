@@ -162,6 +162,35 @@ def test_a_receipt_settles_a_message_once() -> None:
     assert core.undelivered() == 0
 
 
+def test_an_accepted_key_ends_the_line_of_the_one_before() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED, BOB)])
+    opened(core)
+    core.line_opened(2, "bob", EVE, calling=False, now=1.0)
+    assert HangUp(1, LineClose.KEY_NOT_TRUSTED) in core.accept_key("bob", 2.0)
+    effects = core.write("bob", message(), 3.0)
+    assert Dial(KEY, "bob") in effects
+    assert not [effect for effect in effects if isinstance(effect, SendFrames)]
+
+
+def test_whoever_ends_every_line_is_called_less_and_less() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED, BOB)])
+    core.write("bob", message(), 0.0)
+    dials, now, line = 0, 0.0, 0
+    while now < 600.0:
+        line += 1
+        core.line_opened(line, "bob", BOB, calling=True, now=now)
+        effects = core.line_closed(line, LineClose.DONE, now)
+        while Dial(KEY, "bob") not in effects and now < 600.0:
+            now += 1.0
+            effects = core.tick(now)
+        dials += 1
+    assert dials < 20
+    core.line_opened(line + 1, "bob", BOB, calling=True, now=now)
+    core.received(line + 1, Receipt(message().id, Verdict.DELIVERED), now)
+    core.write("bob", message(1), now)
+    assert Dial(KEY, "bob") in core.line_closed(line + 1, None, now + 1.0), "a useful line makes up for all"
+
+
 def test_what_was_refused_is_never_called_delivered() -> None:
     core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
     opened(core)

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from shell.errors import MailboxFailed, NotLoggedIn
 from shell.events import KeyChanged, MessageArrived, MessagesRead, NotTrusted, RequestArrived, StorageFailed
-from shell.line.model import Rules, State
+from shell.line.effects import Effect
+from shell.line.errors import CannotSend
+from shell.line.model import Consent, Rules, State
 from shell.line.quic import FRAME_STREAM, Quic
 from shell.line.retries import Retries
 from shell.line.udp import udp_socket
 from tests.unit.line.lines import PATIENCE, Person, Town
 from wire.certificates import Identity, make_identity
 from wire.frames import NONCE_BYTES, Probe, ProbeKind
+from wire.limits import MAX_CHOICE, MAX_CHOICES, MAX_TEXT
 from wire.names import name_key
 
 
@@ -141,6 +145,90 @@ def test_whoever_ends_the_stream_of_frames_loses_the_line_and_nobody_else_anythi
         assert texts(bob)[-3:] == [f"from carol {turn}" for turn in range(3)]
         for person in (alice, bob, carol):
             await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_what_has_no_room_before_the_consent_arrives_after_it_in_its_order(tmp_path: Path) -> None:
+    async def talk() -> None:
+        town = Town()
+        alice = await town.enter(Person("alice", tmp_path, town))
+        bob = await town.enter(Person("bob", tmp_path, town, rules=Rules(max_held=3)))
+        written = [await alice.line.write("bob", f"part {number}") for number in range(8)]
+        states = [(await alice.line.settled(message, PATIENCE)).state for message in written]
+        assert states == [State.HELD] * 8
+        await bob.line.accept("alice")
+        await bob.until(lambda events: len(texts(bob)) == 8)
+        assert texts(bob) == [f"part {number}" for number in range(8)]
+        await alice.until(lambda events: not alice.line.core.undelivered())
+        assert {alice.line.core.state_of(one.message) for one in written} == {State.DELIVERED}
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_the_greatest_question_arrives_and_what_is_greater_is_refused_here(tmp_path: Path) -> None:
+    choices = tuple(chr(0x1F600 + number) * MAX_CHOICE for number in range(MAX_CHOICES))
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        written = await alice.line.write("bob", "x" * MAX_TEXT, choices=choices)
+        assert (await alice.line.settled(written, PATIENCE)).state is State.DELIVERED
+        for text, offered in (
+            ("x" * 100_000, ()),
+            ("x", (*choices, "one more")),
+            ("x", ("y" * 65,)),
+            ("x", ("",)),
+        ):
+            with pytest.raises(CannotSend):
+                await alice.line.write("bob", text, choices=offered)
+        written = await alice.line.write("bob", "and a small one")
+        assert (await alice.line.settled(written, PATIENCE)).state is State.DELIVERED
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_what_the_disk_refused_does_not_hold(tmp_path: Path) -> None:
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        refusal = "BEGIN SELECT RAISE(ABORT, 'the disk refused'); END"
+        await bob.mailbox.read(
+            lambda connection: connection.execute(
+                f"CREATE TEMP TRIGGER no BEFORE INSERT ON contacts {refusal}"
+            )
+        )
+        with pytest.raises(MailboxFailed):
+            await bob.line.block("alice")
+        contact = bob.line.core.contact("alice")
+        assert contact is not None
+        assert contact.consent is Consent.ACCEPTED, "as it would be after a restart"
+        await bob.mailbox.read(lambda connection: connection.execute("DROP TRIGGER no"))
+        await bob.line.block("alice")
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_a_fault_of_one_happening_stops_no_other(tmp_path: Path) -> None:
+    def fault() -> list[Effect]:
+        raise ZeroDivisionError
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        bob.line._happenings.put(fault)
+        written = await alice.line.write("bob", "hello")
+        assert (await alice.line.settled(written, PATIENCE)).state is State.DELIVERED
+        assert texts(bob) == ["hello"]
+        await town.leave(bob)
+        for late in (bob.line.write("alice", "too late"), bob.line.accept("alice")):
+            with pytest.raises(NotLoggedIn):
+                async with asyncio.timeout(PATIENCE):
+                    await late
+        await town.leave(alice)
 
     asyncio.run(talk())
 

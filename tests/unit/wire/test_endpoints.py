@@ -31,7 +31,21 @@ def test_what_is_taken_for_an_address_is_one(host: str) -> None:
     ipaddress.ip_address(endpoint.host)
 
 
-@pytest.mark.parametrize("host", ["fe80::1%eth0", "fe80::1%\x1b[2J", "224.0.0.1", "0.0.0.0", "localhost", ""])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "fe80::1%eth0",
+        "fe80::1%\x1b[2J",
+        "224.0.0.1",
+        "0.0.0.0",
+        "localhost",
+        "",
+        "255.255.255.255",
+        "::ffff:0.0.0.0",
+        "::ffff:127.0.0.1",
+        "::ffff:224.0.0.251",
+    ],
+)
 def test_what_is_no_address_of_one_machine_is_refused(host: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"host": host, "port": 1}, Endpoint)
