@@ -2,7 +2,7 @@
 
 from shell.errors import MailboxFailed, NotConnected, PhoneBookKeyChanged, ShellError
 from shell.kit.errors import CommandError, ExitCode
-from shell.line.errors import KeyNotAccepted, LineError
+from shell.line.errors import KeyNotAccepted, LineError, PeerGone
 from wire.display import safe
 from wire.errors import ErrorCode, Refused, WireError
 
@@ -29,6 +29,8 @@ def sentence_of(error: BaseException) -> CommandError | None:
             return CommandError(message, code="key-changed", exit_code=ExitCode.KEY)
         case NotConnected() | WireError():
             return CommandError(message, code="not-connected", exit_code=ExitCode.NETWORK)
+        case PeerGone():
+            return CommandError(message, code=_slug(error), exit_code=ExitCode.NETWORK)
         case MailboxFailed():
             return CommandError(message, code="mailbox-failed")
         case ShellError() | LineError():

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from shell.console import UserConsole
-    from shell.line.files import Pipe
+    from shell.line.pipes import Pipe
 
 TOPIC = "Files"
 CALL_PATIENCE = 30.0  # seconds for the network thread, beyond what the command itself waits

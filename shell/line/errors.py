@@ -6,6 +6,7 @@ LineError
 ├── KeyNotAccepted    the person presents a key that this user has not accepted
 ├── UnexpectedMove    the other side said something about a message that cannot be
 ├── Unreachable       no endpoint of the callee answered
+├── PeerGone          the other end of a pipe is not heard any more
 ├── NoSuchTransfer    no file or pipe has this number, or it is over
 ├── TooManyTransfers  too many files wait between two people
 ├── CannotSend        a file cannot be read, or is no longer what was offered
@@ -42,6 +43,10 @@ class UnexpectedMove(LineError):
 
 class Unreachable(LineError):
     """No endpoint of the callee answered; the sentence says which were tried."""
+
+
+class PeerGone(LineError):
+    """The other end of a pipe is not heard any more."""
 
 
 class NoSuchTransfer(LineError):

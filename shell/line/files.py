@@ -7,19 +7,20 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, assert_never
 
 from shell import ledger
 from shell.errors import MailboxFailed, NotLoggedIn
 from shell.events import Event, FileOffered, FileStopped
+from shell.line import pipes
 from shell.line.carrier import Carrier
 from shell.line.channel import Channel
 from shell.line.effects import Effect
 from shell.line.endpoint import UdpEndpoint
-from shell.line.errors import CannotSend, UnexpectedMove
+from shell.line.errors import CannotSend, PeerGone, UnexpectedMove
 from shell.line.people import People
+from shell.line.pipes import Pipe, Silence
 from shell.line.quic import StreamCut, StreamReceived
 from shell.line.sink import PipeSink
 from shell.line.source import PipeSource, survey
@@ -57,7 +58,6 @@ from wire.names import NameKey, name_key
 
 log = logging.getLogger(__name__)
 
-PIPE_PATIENCE = 60.0  # seconds without a line after which a pipe is over
 LAST_WORD_PATIENCE = 3.0  # seconds for the other side to hear that all of a pipe came
 
 
@@ -84,21 +84,6 @@ class Lines(Protocol):
     def drop(self, channel: Channel, code: LineClose, reason: str) -> None:
         """Ends a line whose other side does what cannot be."""
         ...
-
-
-@dataclass(slots=True)
-class Pipe:
-    """Two programs joined: what goes out and what comes in are two transfers."""
-
-    peer: NameKey
-    outgoing: int
-    """The number of what goes out."""
-    source: PipeSource
-    sink: PipeSink
-    incoming: int | None = None
-    """The number of what comes in, once the other side has joined."""
-    heard: bool = False
-    """Whether the other side knows that all of it came."""
 
 
 class Files:
@@ -189,12 +174,15 @@ class Files:
     async def pipe_over(self, pipe: Pipe) -> tuple[Transfer, ...]:
         """Waits until both directions are over and both sides know it, or one of them failed.
 
-        Raises `NotLoggedIn` when the session ends.
+        Raises `PeerGone`, and `NotLoggedIn` when the session ends.
         """
         numbers = [number for number in (pipe.outgoing, pipe.incoming) if number is not None]
         while True:
             ends = tuple(self.core.numbered(number) for number in numbers)
             if any(end.phase is Phase.STOPPED for end in ends):
+                if pipe.gone:
+                    name = ends[0].name
+                    raise PeerGone(f"{name} is gone, and not all of the pipe is known to have arrived.")
                 return ends
             if all(end.over for end in ends):
                 if pipe.incoming is not None:
@@ -254,9 +242,6 @@ class Files:
         """A line is gone; what went over it waits for the next."""
         self._greeted = {peer: line for peer, line in self._greeted.items() if line is not channel}
         self._carrier.line_closed(channel)
-        for pipe in self._pipes.values():
-            if channel.peer is not None and name_key(channel.peer) == pipe.peer:
-                self._tasks.spawn(self._wait_for_line(pipe), "pipe")
         self._turns.taken()
 
     def received(self, channel: Channel, frame: TransferFrame) -> list[Effect]:
@@ -294,13 +279,17 @@ class Files:
 
     # --- turns ------------------------------------------------------------------------------------------
 
-    async def _wait_for_line(self, pipe: Pipe) -> None:
-        """A program at the other end that is gone does not come back."""
-        await asyncio.sleep(PIPE_PATIENCE)
-        if self._lines.channel_to(pipe.peer) is None and self._pipes.get(pipe.peer) is pipe:
-            pipe.sink.cut()
-            with contextlib.suppress(MailboxFailed):
-                await self.close_pipe(pipe)
+    async def _watch(self, pipe: Pipe) -> None:
+        """Ends a pipe whose other side is gone."""
+        peer, silence = pipe.peer, Silence(self._endpoint)
+        while self._pipes.get(peer) is pipe:
+            if silence.too_long(self._lines.channel_to(peer), offline=self._lines.core.offline(peer)):
+                pipe.gone = True
+                pipe.sink.cut()
+                with contextlib.suppress(MailboxFailed):
+                    await self.close_pipe(pipe)
+                return
+            await asyncio.sleep(pipes.LOOK)
 
     async def _act(self, effect: TransferEffect) -> None:
         match effect:
@@ -340,6 +329,7 @@ class Files:
     def _join(self, offered: Transfer, pipe: Pipe) -> Action:
         self._carrier.attach(offered.id, pipe.sink)
         pipe.incoming = offered.number
+        self._tasks.spawn(self._watch(pipe), "pipe")
         return lambda: self.core.take(offered.number)
 
     async def _finished(self, transfer_id: TransferId, path: str) -> None:

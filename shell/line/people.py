@@ -67,6 +67,11 @@ class People:
         peer = self._peers.get(name_key(name))
         return peer.line.id if peer and peer.line else None
 
+    def offline(self, name: str) -> bool:
+        """Whether the phone book says that somebody is not there."""
+        peer = self._peers.get(name_key(name))
+        return peer is not None and peer.online is False
+
     def watched(self) -> list[str]:
         """Whose presence matters: accepted people, and those for whom something waits."""
         return [

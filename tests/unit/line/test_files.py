@@ -10,8 +10,10 @@ import pytest
 from shell.errors import MailboxFailed, NotLoggedIn
 from shell.events import FileArrived, FileOffered, FileStopped, FileTaken
 from shell.line.candidates import Address
-from shell.line.files import Pipe
+from shell.line.channel import Channel
+from shell.line.errors import PeerGone
 from shell.line.model import State
+from shell.line.pipes import Pipe
 from shell.line.transfer import Phase, Transfer
 from shell.line.turns import MAX_TURNS
 from tests.unit.line.lines import MAX_FILE, PATIENCE, Person, Town, offered, over, two
@@ -237,20 +239,56 @@ def test_a_pipe_carries_both_ways_and_waits_for_its_reader(tmp_path: Path) -> No
     asyncio.run(talk())
 
 
-def test_a_pipe_whose_other_end_is_gone_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shell.line.files.PIPE_PATIENCE", 0.1)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_pipe_whose_other_end_is_gone_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    monkeypatch.setattr("shell.line.pipes.OFFLINE_PATIENCE" if known else "shell.line.pipes.PATIENCE", 0.2)
+    monkeypatch.setattr("shell.line.pipes.LOOK", 0.02)
 
     async def talk() -> None:
         town, alice, bob = await two(tmp_path)
-        pipe = await alice.line.files.open_pipe("bob")
-        await bob.line.files.open_pipe("alice")
-        assert await alice.line.files.joined(pipe, PATIENCE)
-        await town.leave(bob)
+        pipe, _ = await joined(alice, bob)
+        # As after kill -9: not a word more, and the phone book knows it or not.
+        monkeypatch.setattr(bob.line.network.endpoint.socket, "send", lambda datagram, address: None)
+        if known:
+            alice.line.presence("bob", online=False)
         async with asyncio.timeout(PATIENCE):
             assert await pipe.sink.read() == b""
-            ends = await alice.line.files.pipe_over(pipe)
-        assert Phase.STOPPED in [end.phase for end in ends]
-        await town.leave(alice)
+            with pytest.raises(PeerGone, match="bob is gone"):
+                await alice.line.files.pipe_over(pipe)
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_a_pipe_goes_on_with_whoever_only_looks_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shell.line.pipes.LOOK", 0.01)
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        pipe, theirs = await joined(alice, bob)
+        monkeypatch.setattr("shell.line.pipes.OFFLINE_PATIENCE", 0.2)
+        alice.line.presence("bob", online=False)
+        looks, ask = 0, alice.line.network.endpoint.keep_alive
+
+        def look(channel: Channel) -> None:
+            nonlocal looks
+            looks += 1
+            ask(channel)
+
+        monkeypatch.setattr(alice.line.network.endpoint, "keep_alive", look)
+        async with asyncio.timeout(PATIENCE):
+            while looks < 50:  # twice as long as somebody who is gone is waited for  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await pipe.source.feed(b"still here")
+            assert await theirs.sink.read() == b"still here"
+        assert not pipe.gone
+        for person in (alice, bob):
+            await town.leave(person)
 
     asyncio.run(talk())
 
