@@ -17,7 +17,7 @@ from shell.attention import Attention
 from shell.chat import Chat
 from shell.datafolder import DataFolder
 from shell.errors import HostingFailed, NotConnected
-from shell.events import Event, MessageArrived, MessageProgressed, SessionEnded, TransferEnd
+from shell.events import Event, KeyChanged, MessageArrived, MessageProgressed, SessionEnded, TransferEnd
 from shell.hooks import Hooks
 from shell.inbox import Inbox
 from shell.keyboard import Keyboard
@@ -30,8 +30,10 @@ from shell.line.model import Rules, State
 from shell.news import news
 from shell.sentences import sentence_of
 from shell.settings import ShellSettings, data_folder, taking
+from shell.shown import ShownKeys
 from shell.talks import Talks
 from shell.toolbar import Standing, standing_of, toolbar
+from wire.certificates import Fingerprint
 from wire.display import safe
 from wire.errors import WireError
 from wire.messages import Visibility
@@ -110,6 +112,7 @@ class UserConsole(ConsoleApp):
         self.chat_with: str | None = None
         """Whose name free lines go to."""
         self.talks = Talks()
+        self.shown_keys = ShownKeys()
         self.chat = Chat(self)
         self.attention = Attention(settings, self.lines, self.talks, plain=self.plain)
         self._draft = ""
@@ -380,6 +383,8 @@ class UserConsole(ConsoleApp):
             shown = news(event, time_format=self.settings.time_format, plain=self.plain)
             if shown is not None:
                 self.announce(shown)
+        if isinstance(event, KeyChanged):
+            self.shown_keys.warned_of(name_key(event.name), event.pinned, Fingerprint(event.presented))
         if isinstance(event, SessionEnded):
             self.prompt = PROMPT
             self.lines.redraw()

@@ -14,6 +14,7 @@ from shell.kit.errors import CommandError, ExitCode
 from shell.kit.theme import unicode_works
 from shell.line.model import Consent
 from shell.line.safety import qr_code, safety_number
+from wire.certificates import Fingerprint, show_fingerprint
 from wire.display import safe
 from wire.names import name_key
 
@@ -147,12 +148,21 @@ def verify(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
             exit_code=ExitCode.KEY,
         )
     if arguments.confirm or arguments.digits:
-        if contact is None or contact.pinned is None or contact.presented is not None:
+        if contact is not None and contact.presented is not None:
+            raise CommandError(
+                f"The key of {safe(name)} has changed; see `verify {name}`, then `accept-key {name}`.",
+                code="key-changed",
+                exit_code=ExitCode.KEY,
+            )
+        if contact is None or contact.pinned is None:
             raise CommandError(
                 f"There is no pinned key of {safe(name)} to confirm; exchange a message first.", code="no-key"
             )
+        if not arguments.digits and app.shown_keys.of(contact.key) not in (None, contact.pinned):
+            raise _other_key(name)
         app.call(line.verify(name))
         return Said(f"You verified the key of {safe(name)}.")
+    app.shown_keys.looked_at(name_key(name), Fingerprint(other))
     verified = bool(contact and contact.verified and contact.presented is None)
     shows_qr = arguments.qr or (app.interactive and not app.plain and unicode_works())
     code = qr_code(number) if shows_qr else ()
@@ -160,12 +170,35 @@ def verify(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
 
 
 def accept_key(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
-    """Trusts a changed key."""
-    contact = app.messenger.line.core.contact(arguments.name)
+    """Trusts the changed key that was shown here, or that is named."""
+    line = app.messenger.line
+    contact = line.core.contact(arguments.name)
     if contact is None or contact.presented is None:
         raise CommandError(f"The key of {safe(arguments.name)} has not changed.", code="key-not-changed")
-    app.call(app.messenger.line.accept_key(contact.name))
+    key, named = contact.presented, "".join(arguments.key)
+    if named and named not in (show_fingerprint(key), "".join(safety_number(line.fingerprint, key))):
+        raise _other_key(contact.name)
+    if not named:
+        shown = app.shown_keys.of(contact.key)
+        if shown is None:
+            raise CommandError(
+                f"See which key it is first: `verify {safe(contact.name)}` shows its number. A script names "
+                f"it: accept-key {safe(contact.name)} SHA256:...",
+                code="key-not-shown",
+                exit_code=ExitCode.KEY,
+            )
+        key = shown
+    app.call(line.accept_key(contact.name, key))
     return Said(f"The new key of {safe(contact.name)} is pinned; it is not verified.")
+
+
+def _other_key(name: str) -> CommandError:
+    shown = safe(name)
+    return CommandError(
+        f"{shown}'s key is another than that one; `verify {shown}` shows its number. Nothing was changed.",
+        code="key-changed",
+        exit_code=ExitCode.KEY,
+    )
 
 
 def _known_name(app: "UserConsole", name: str) -> str:
@@ -179,6 +212,17 @@ def _verify_arguments(parser: Parser) -> None:
     parser.add_argument("digits", metavar="DIGITS", nargs="*", help="what the other side sees, to compare it")
     parser.add_argument("--confirm", action="store_true", help="both of you saw the same number")
     parser.add_argument("--qr", action="store_true", help="with a QR code, also without a terminal")
+
+
+def _accept_key_arguments(parser: Parser) -> None:
+    name_argument(parser)
+    parser.add_argument(
+        "key",
+        metavar="KEY",
+        nargs="*",
+        help="which one: its fingerprint, SHA256:..., or the digits of its safety number; without it, the "
+        "one that this session has shown",
+    )
 
 
 COMMANDS: tuple[Command["UserConsole"], ...] = (
@@ -195,5 +239,5 @@ COMMANDS: tuple[Command["UserConsole"], ...] = (
     Command("block", TOPIC, "Hear nothing from somebody; they are not told", block, name_argument),
     Command("unblock", TOPIC, "Let somebody ask you again", unblock, name_argument),
     Command("verify", TOPIC, "Show the safety number, to compare it", verify, _verify_arguments),
-    Command("accept-key", TOPIC, "Trust the changed key of somebody", accept_key, name_argument),
+    Command("accept-key", TOPIC, "Trust the changed key of somebody", accept_key, _accept_key_arguments),
 )

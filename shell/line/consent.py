@@ -5,6 +5,7 @@ import msgspec
 from shell.events import KeyChanged
 from shell.line.delivery import Delivery
 from shell.line.effects import DeclineHeld, Effect, KeepContact, ReleaseHeld, Tell, WatchPresence
+from shell.line.errors import KeyNotAccepted
 from shell.line.model import Consent, Contact
 from shell.line.peer import Peer
 from wire.certificates import Fingerprint, Pin, check_pin
@@ -42,12 +43,13 @@ class Consents(Delivery):
         """The user compared the safety number and found it right."""
         return self._change(self._peer(name_key(name), name), verified=True)
 
-    def accept_key(self, name: str, now: float) -> list[Effect]:
-        """The user trusts the changed key."""
+    def accept_key(self, name: str, key: Fingerprint, now: float) -> list[Effect]:
+        """The user trusts the changed key that they saw. Raises `KeyNotAccepted` where it is another."""
         peer = self._peer(name_key(name), name)
         presented = peer.contact.presented
-        if presented is None:
-            return []
+        if presented is None or presented != key:
+            shown = peer.contact.name
+            raise KeyNotAccepted(f"{shown}'s key is another than the one you saw; `verify {shown}` shows it.")
         peer.failures, peer.retry_at = 0, 0.0
         return [
             *self._change(peer, pinned=presented, presented=None, verified=False, certificate=None),

@@ -4,6 +4,7 @@ from time import monotonic
 
 from shell.line.core import LineCore
 from shell.line.happenings import Happenings
+from wire.certificates import Fingerprint
 from wire.names import NameKey
 
 
@@ -33,9 +34,9 @@ class Decisions:
         """Marks somebody's key as compared."""
         await self._happenings.perform(lambda: self._core.verify(name))
 
-    async def accept_key(self, name: str) -> None:
-        """Trusts somebody's changed key."""
-        await self._happenings.perform(lambda: self._core.accept_key(name, monotonic()))
+    async def accept_key(self, name: str, key: Fingerprint) -> None:
+        """Trusts somebody's changed key. Raises `KeyNotAccepted` where it is another than this by now."""
+        await self._happenings.perform(lambda: self._core.accept_key(name, key, monotonic()))
 
     async def reach(self, name: str) -> None:
         """To offer is to accept."""

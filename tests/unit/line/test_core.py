@@ -1,5 +1,7 @@
 """Single rules of the line's core, with no disk and no network."""
 
+import pytest
+
 from shell.events import MessageProgressed, MessagesRead
 from shell.line.core import LineCore
 from shell.line.effects import (
@@ -18,13 +20,14 @@ from shell.line.effects import (
     Tell,
     Waits,
 )
+from shell.line.errors import KeyNotAccepted
 from shell.line.model import Consent, Contact, Incoming, Kept, MessageId, Outgoing, Rules, State
 from wire.certificates import Fingerprint
 from wire.frames import LineClose, Read, Receipt, Text, Verdict
 from wire.messages import Endpoint
 from wire.names import NameKey
 
-OWN, BOB, EVE = Fingerprint(b"o" * 32), Fingerprint(b"b" * 32), Fingerprint(b"e" * 32)
+OWN, BOB, EVE, OTHER = (Fingerprint(letter * 32) for letter in (b"o", b"b", b"e", b"x"))
 KEY = NameKey("bob")
 ID = MessageId(bytes(16))
 
@@ -166,7 +169,7 @@ def test_an_accepted_key_ends_the_line_of_the_one_before() -> None:
     core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED, BOB)])
     opened(core)
     core.line_opened(2, "bob", EVE, calling=False, now=1.0)
-    assert HangUp(1, LineClose.KEY_NOT_TRUSTED) in core.accept_key("bob", 2.0)
+    assert HangUp(1, LineClose.KEY_NOT_TRUSTED) in core.accept_key("bob", EVE, 2.0)
     effects = core.write("bob", message(), 3.0)
     assert Dial(KEY, "bob") in effects
     assert not [effect for effect in effects if isinstance(effect, SendFrames)]
@@ -299,9 +302,23 @@ def test_what_a_line_shows_is_kept_of_a_contact_and_a_new_key_forgets_the_old_ce
     )
     assert again == []
     core.may_dial("bob", EVE)
-    (keep, *_) = core.accept_key("bob", 3.0)
+    (keep, *_) = core.accept_key("bob", EVE, 3.0)
     assert isinstance(keep, KeepContact)
     assert (keep.contact.pinned, keep.contact.certificate) == (EVE, None)
+
+
+def test_the_key_that_is_accepted_is_the_one_that_was_seen() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED, pinned=BOB)])
+    core.may_dial("bob", EVE)
+    core.may_dial("bob", OTHER)
+    with pytest.raises(KeyNotAccepted, match="verify bob"):
+        core.accept_key("bob", EVE, 1.0)
+    contact = core.contact("bob")
+    assert contact is not None
+    assert (contact.pinned, contact.presented) == (BOB, OTHER)
+    core.accept_key("bob", OTHER, 2.0)
+    with pytest.raises(KeyNotAccepted):
+        core.accept_key("bob", OTHER, 3.0)
 
 
 def test_somebody_who_is_blocked_meets_the_same_end_of_line_as_of_somebody_who_leaves() -> None:

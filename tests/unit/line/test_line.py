@@ -50,7 +50,7 @@ def test_a_changed_key_stops_messages_until_it_is_accepted(tmp_path: Path) -> No
         await alice.until(lambda events: bool(alice.told(KeyChanged)))
         assert (await alice.line.settled(second, 0.5)).state is State.QUEUED
         assert texts(impostor) == []
-        await alice.line.accept_key("bob")
+        await alice.line.accept_key("bob", impostor.line.fingerprint)
         await impostor.until(lambda events: texts(impostor) == ["two"])
         for person in (alice, impostor):
             await town.leave(person)

@@ -270,10 +270,14 @@ class LineMachine(RuleBasedStateMachine):
         self.sides[name].key = Fingerprint(next(self.numbers).to_bytes(32))
         self.crash_and_restart(name)
 
+    def accept_presented(self, side: Side) -> None:
+        contact = side.core.contact(side.other)
+        if contact is not None and contact.presented is not None:
+            self.carry_out(side, side.core.accept_key(side.other, contact.presented, self.now))
+
     @rule(name=names)
     def accept_the_key(self, name: str) -> None:
-        side = self.sides[name]
-        self.carry_out(side, side.core.accept_key(side.other, self.now))
+        self.accept_presented(self.sides[name])
 
     @rule(name=names)
     def decline(self, name: str) -> None:
@@ -341,13 +345,13 @@ class LineMachine(RuleBasedStateMachine):
         """Peace: both are there, accept each other, and the network is good. Everything arrives."""
         for side in self.sides.values():
             self.carry_out(side, side.core.accept(side.other, self.now))
-            self.carry_out(side, side.core.accept_key(side.other, self.now))
+            self.accept_presented(side)
         for name in NAMES:
             self.write(name)  # on the line for it, held messages learn what became of them
         for _ in range(500):
             self.now += 20.0
             for side in self.sides.values():
-                self.carry_out(side, side.core.accept_key(side.other, self.now))
+                self.accept_presented(side)
                 self.carry_out(side, side.core.presence(side.other, online=True, now=self.now))
                 if side.dialing:
                     self.connect(side)
