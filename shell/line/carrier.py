@@ -33,7 +33,7 @@ class Carrier:
         endpoint: UdpEndpoint,
         channel_to: Callable[[NameKey], Channel | None],
         taking: Taking,
-        finished: Callable[[TransferId, str], Awaitable[None]],
+        finished: Callable[[TransferId, str], Awaitable[bool]],
         failed: Callable[[TransferId, StopReason], Awaitable[None]],
     ) -> None:
         self._endpoint = endpoint
@@ -168,17 +168,21 @@ class Carrier:
             path = await flow.run(transfer.id, self._sink(transfer), self._say)
         except (CannotTake, Damaged, TooFast) as error:
             log.info("event=cannot_take transfer=%d reason=%r", transfer.number, str(error))
-            flow.close()
             reason = StopReason.DISK_FAILED if isinstance(error, CannotTake) else StopReason.DAMAGED
-            await self._failed(transfer.id, reason)
+            await self._give_up(transfer, flow, reason)
         except Exception:  # the task's edge: without an end it would begin again on each line
             log.exception("event=taking_fault transfer=%d", transfer.number)
-            flow.close()
-            await self._failed(transfer.id, StopReason.DISK_FAILED)
+            await self._give_up(transfer, flow, StopReason.DISK_FAILED)
         else:
-            self._sinks.pop(transfer.id, None)
-            await self._finished(transfer.id, path)
-            self._in.pop(transfer.id, None)
+            # Where that is not kept it is finished again on the next line: it rests there already.
+            if await self._finished(transfer.id, path):
+                self._sinks.pop(transfer.id, None)
+                self._in.pop(transfer.id, None)
+
+    async def _give_up(self, transfer: Transfer, flow: Inflow, reason: StopReason) -> None:
+        flow.close()
+        await self._discard(transfer)  # first, as the disk may be too full to keep that it is over
+        await self._failed(transfer.id, reason)
 
     async def halt(self, transfer: Transfer) -> None:
         """No more bytes of this one, in neither direction."""
@@ -193,12 +197,15 @@ class Carrier:
         if source is not None:
             source.close()
         if not transfer.outgoing and transfer.phase is Phase.STOPPED:
-            try:
-                sink = self._sink(transfer)
-                del self._sinks[transfer.id]
-                await sink.discard()
-            except CannotTake as error:
-                log.info("event=cannot_discard transfer=%d reason=%r", transfer.number, str(error))
+            await self._discard(transfer)
+
+    async def _discard(self, transfer: Transfer) -> None:
+        try:
+            sink = self._sink(transfer)
+            del self._sinks[transfer.id]
+            await sink.discard()
+        except CannotTake as error:
+            log.info("event=cannot_discard transfer=%d reason=%r", transfer.number, str(error))
 
     async def _source(self, transfer: Transfer) -> Source:
         source = self._sources.get(transfer.id)

@@ -97,7 +97,7 @@ class Files:
         self._taking = taking
         self._tell = tell
         self.core = Transfers(max_bytes=taking.max_bytes)
-        self._turns = Turns(self._act, tell)
+        self._turns = Turns(self._act, lambda keeps: self.core.not_kept(keeps), tell)
         self._carrier = Carrier(endpoint, lines.channel_to, taking, self._finished, self._failed)
         self._pipes: dict[NameKey, Pipe] = {}
         self._greeted: dict[NameKey, Channel] = {}
@@ -332,8 +332,8 @@ class Files:
         self._tasks.spawn(self._watch(pipe), "pipe")
         return lambda: self.core.take(offered.number)
 
-    async def _finished(self, transfer_id: TransferId, path: str) -> None:
-        await self._turns.quietly(lambda: self.core.finish(transfer_id, path))
+    async def _finished(self, transfer_id: TransferId, path: str) -> bool:
+        return await self._turns.quietly(lambda: self.core.finish(transfer_id, path))
 
     async def _failed(self, transfer_id: TransferId, reason: StopReason) -> None:
         await self._turns.quietly(lambda: self.core.fail(transfer_id, reason))

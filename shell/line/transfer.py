@@ -108,6 +108,8 @@ class KeepTransfer:
     """Write down what is known of a transfer."""
 
     transfer: Transfer
+    before: Transfer | None
+    """What was known of it, which is the truth again where the disk refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,7 @@ class Transfers:
         if transfer.phase is Phase.MOVING:
             return []
         taken = self._step(transfer, Step.TAKE)
-        return [*self._keep(taken), BeginTaking(taken)]
+        return [*_keep(taken, transfer), BeginTaking(taken)]
 
     def stop(self, number: int) -> list[TransferEffect]:
         """The user declines an offer, or cancels what is under way. Raises `NoSuchTransfer`."""
@@ -218,7 +220,7 @@ class Transfers:
             return []
         done = self._step(msgspec.structs.replace(transfer, path=path), Step.FINISH)
         event = FileArrived(done.name, done.number, done.kind.value, done.title, path)
-        return [*self._keep(done), Say(done.peer, Taken(done.id)), Report(event)]
+        return [*_keep(done, transfer), Say(done.peer, Taken(done.id)), Report(event)]
 
     def fail(self, transfer_id: bytes, reason: StopReason, *, told: bool = True) -> list[TransferEffect]:
         """This side ends it; `told` is whether the user is told by an event."""
@@ -229,6 +231,14 @@ class Transfers:
         if not told:
             effects = [effect for effect in effects if not isinstance(effect, Report)]
         return [*effects, Say(transfer.peer, Stop(transfer.id, reason))]
+
+    def not_kept(self, keeps: Iterable[KeepTransfer]) -> None:
+        """The disk refused: all is as if it had not happened."""
+        for keep in keeps:
+            if keep.before is not None:
+                self._known[keep.before.id] = keep.before
+            else:
+                del self._known[keep.transfer.id]
 
     # --- what the line does -----------------------------------------------------------------------------
 
@@ -259,7 +269,7 @@ class Transfers:
                 if transfer.size is not None and offset > transfer.size:
                     raise UnexpectedMove("More was asked for than there is.")
                 moving = self._step(transfer, Step.TAKE)
-                changed = self._keep(moving) if transfer.phase is not moving.phase else []
+                changed = _keep(moving, transfer) if transfer.phase is not moving.phase else []
                 return [*changed, BeginSending(moving, offset)]
             case Credit(id_):
                 known = transfer is not None and not transfer.over
@@ -277,7 +287,7 @@ class Transfers:
                 _must_be(transfer, outgoing=True)
                 done = self._step(msgspec.structs.replace(transfer, reason=None), Step.FINISH)
                 event = FileTaken(done.name, done.number, done.kind.value, done.title)
-                return [*self._keep(done), Halt(done), Report(event)]
+                return [*_keep(done, transfer), Halt(done), Report(event)]
             case Stop(_, reason):
                 if transfer is None or transfer.over:
                     return []
@@ -322,11 +332,7 @@ class Transfers:
         for transfer_id in over[: max(0, len(over) - MAX_REMEMBERED)]:
             del self._known[transfer_id]
         self._known[transfer.id] = transfer
-        return self._keep(transfer)
-
-    def _keep(self, transfer: Transfer) -> list[TransferEffect]:
-        # A pipe lives as long as the programs at its ends.
-        return [] if transfer.kind is TransferKind.PIPE else [KeepTransfer(transfer)]
+        return _keep(transfer, None)
 
     def _open_with(self, peer: NameKey) -> int:
         return sum(transfer.peer == peer and not transfer.over for transfer in self)
@@ -359,7 +365,12 @@ class Transfers:
             stopped.outgoing,
             by_peer,
         )
-        return [*self._keep(stopped), Halt(stopped), Report(event)]
+        return [*_keep(stopped, transfer), Halt(stopped), Report(event)]
+
+
+def _keep(transfer: Transfer, before: Transfer | None) -> list[TransferEffect]:
+    # A pipe lives as long as the programs at its ends.
+    return [] if transfer.kind is TransferKind.PIPE else [KeepTransfer(transfer, before)]
 
 
 def _offer(transfer: Transfer) -> Offer:

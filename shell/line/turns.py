@@ -27,9 +27,13 @@ class Turns:
     """The turns of one account's transfers. Lives on the event loop's thread."""
 
     def __init__(
-        self, act: Callable[[TransferEffect], Awaitable[None]], tell: Callable[[Event], None]
+        self,
+        act: Callable[[TransferEffect], Awaitable[None]],
+        undo: Callable[[list[KeepTransfer]], None],
+        tell: Callable[[Event], None],
     ) -> None:
         self._act = act
+        self._undo = undo
         self._tell = tell
         self._mailbox: Mailbox | None = None
         self._turn = asyncio.Lock()
@@ -53,35 +57,51 @@ class Turns:
         if self._begun[peer] >= MAX_TURNS:
             return False
         self._begun[peer] += 1
-        self._tasks.spawn(self.quietly(action), "transfer").add_done_callback(partial(self._over, peer))
+        self._tasks.spawn(self._begun_turn(action), "transfer").add_done_callback(partial(self._over, peer))
         return True
+
+    async def _begun_turn(self, action: Action) -> None:
+        await self.quietly(action)
 
     def _over(self, peer: NameKey, task: "asyncio.Task[None]") -> None:
         self._begun[peer] -= 1
         if not self._begun[peer]:
             del self._begun[peer]
 
-    async def quietly(self, action: Action) -> None:
-        """Takes a turn; what the disk refuses is told as an event."""
+    async def quietly(self, action: Action) -> bool:
+        """Takes a turn, and whether it came to its end; what the disk refuses is told as an event."""
         try:
             await self.perform(action)
         except MailboxFailed as error:
             self._tell(StorageFailed(str(error)))
         except Exception:  # the task's edge: the next turn comes
             log.exception("event=transfer_fault")
+        else:
+            return True
+        return False
 
     async def perform(self, action: Action) -> None:
         """Takes a turn. Raises what `action` raises, and `MailboxFailed`."""
         async with self._turn:
             effects = action()
-            kept = [effect.transfer for effect in effects if isinstance(effect, KeepTransfer)]
-            if kept:
-                if self._mailbox is None:
-                    raise MailboxFailed("The mailbox is not open.")
-                await self._mailbox.read(lambda connection: ledger.keep_transfers(connection, kept))
+            await self._keep([effect for effect in effects if isinstance(effect, KeepTransfer)])
             for effect in effects:
                 await self._act(effect)
         self.taken()
+
+    async def _keep(self, keeps: list[KeepTransfer]) -> None:
+        if not keeps:
+            return
+        transfers = [keep.transfer for keep in keeps]
+        mailbox = self._mailbox
+        if mailbox is None:
+            self._undo(keeps)
+            raise MailboxFailed("The mailbox is not open.")
+        try:
+            await mailbox.read(lambda connection: ledger.keep_transfers(connection, transfers))
+        except MailboxFailed:
+            self._undo(keeps)
+            raise
 
     async def next(self) -> None:
         """Waits until something may be different. Raises `NotLoggedIn` once nothing will be."""

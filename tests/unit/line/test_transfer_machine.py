@@ -40,11 +40,17 @@ class Side:
         self.disk: dict[bytes, Transfer] = {}
         self.outbox: deque[TransferFrame] = deque()
         self.finished: list[bytes] = []
+        self.full = False
 
-    def carry_out(self, effects: list[TransferEffect]) -> None:
+    def carry_out(self, effects: list[TransferEffect]) -> bool:
+        """Whether the disk took what must be kept; else nothing of it happens."""
+        keeps = [effect for effect in effects if isinstance(effect, KeepTransfer)]
+        if keeps and self.full:
+            self.core.not_kept(keeps)
+            return False
         for effect in effects:
             match effect:
-                case KeepTransfer(transfer):
+                case KeepTransfer(transfer, _):
                     self.disk[transfer.id] = transfer
                 case Say(peer, frame):
                     assert peer == self.peer
@@ -55,6 +61,7 @@ class Side:
                     self.outbox.append(End(transfer.id, transfer.size or 0, bytes(32)))
                 case _:
                     pass
+        return True
 
     def restart(self) -> None:
         self.core = Transfers(self.disk.values(), max_bytes=LIMIT)
@@ -62,7 +69,7 @@ class Side:
 
 
 class TransferMachine(RuleBasedStateMachine):
-    """Alice offers, Bob decides; the line drops and both restart as they like."""
+    """Alice offers, Bob decides; the line drops, disks fill up and both restart as they like."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,6 +126,15 @@ class TransferMachine(RuleBasedStateMachine):
         self.lose_the_line()
         (self.alice if alice else self.bob).restart()
 
+    @rule(alice=st.booleans(), full=st.booleans())
+    def fill(self, alice: bool, full: bool) -> None:
+        (self.alice if alice else self.bob).full = full
+
+    @invariant()
+    def what_is_known_is_on_disk(self) -> None:
+        for side in (self.alice, self.bob):
+            assert {transfer.id: transfer for transfer in side.core} == side.disk
+
     @invariant()
     def nothing_is_had_that_was_not_finished(self) -> None:
         for transfer in self.alice.core:
@@ -128,6 +144,7 @@ class TransferMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """With a line that stays, both sides agree on everything that one of them holds to be over."""
+        self.alice.full = self.bob.full = False
         self.lose_the_line()
         self.connect()
         while self.alice.outbox or self.bob.outbox:
@@ -159,9 +176,10 @@ class TransferMachine(RuleBasedStateMachine):
         name = side.peer
         effects = side.core.received(side.peer, name, frame, consented=True)
         side.carry_out(effects)
-        if isinstance(frame, End) and (known := side.core.get(frame.id)) and known.phase is Phase.MOVING:
+        known = side.core.get(frame.id)
+        arrived = isinstance(frame, End) and known is not None and known.phase is Phase.MOVING
+        if arrived and side.carry_out(side.core.finish(frame.id, "/saved")):
             side.finished.append(frame.id)
-            side.carry_out(side.core.finish(frame.id, "/saved"))
 
 
 TransferMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
