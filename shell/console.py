@@ -108,7 +108,7 @@ class UserConsole(ConsoleApp):
         self.exclude_from_history += [*verbatim_names(self.COMMANDS), "ask", "answer", "roll"]
         self.theme = settings.theme
         self.inbox = Inbox()
-        self.hooks = Hooks(self._hook_failed)
+        self.hooks = Hooks(lambda sentence: self.remark("hook-failed", sentence))
         self.chat_with: str | None = None
         """Whose name free lines go to."""
         self.talks = Talks()
@@ -186,6 +186,16 @@ class UserConsole(ConsoleApp):
         """The person has seen what somebody wrote."""
         self.talks.seen(name)
         self.call(self.messenger.looked_at(name))
+
+    def remark(self, code: str, sentence: str) -> None:
+        """Tells what went wrong beside what a command does, on any thread; its exit code stays."""
+        if self.interactive:
+            self.announce(Text(sentence, WARNING))
+        elif self.json_output:
+            write_records(self.stderr, [{"error": code, "message": sentence}])
+        else:
+            self.stderr.write(f"{sentence}\n")
+            self.stderr.flush()
 
     def use(self, server: str) -> None:
         """From now on another phone book; nobody is logged in."""
@@ -340,17 +350,6 @@ class UserConsole(ConsoleApp):
             pass  # it is told by the end of the connection as well
         finally:
             self.bridge.stop()
-
-    def _hook_failed(self, sentence: str) -> None:
-        """Called on the thread of the hooks."""
-        if self.interactive:
-            self.announce(Text(sentence, WARNING))
-            return
-        if self.json_output:
-            write_records(self.stderr, [{"error": "hook-failed", "message": sentence}])
-            return
-        self.stderr.write(f"{sentence}\n")
-        self.stderr.flush()
 
     # --- inside -----------------------------------------------------------------------------------------
 

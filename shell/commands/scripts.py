@@ -9,6 +9,7 @@ from rich.text import Text
 from shell.commands.names import complete_names
 from shell.events import MessageArrived, SessionEnded
 from shell.filters import KINDS, Filter, name_of, text_of
+from shell.inbox import MAX_EVENTS
 from shell.kit.command import Command, Outcome, Parser, checked
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.hanging import Hanging
@@ -90,6 +91,12 @@ def wait(app: "UserConsole", arguments: argparse.Namespace) -> Waited:
 
 def _arrived(app: "UserConsole", arguments: argparse.Namespace) -> Waited:
     event = app.inbox.take(wanted(arguments).fits, arguments.timeout)
+    if lost := app.inbox.lost(arguments.kind):
+        app.remark(
+            "events-lost",
+            f"{lost:,} more came before `wait {arguments.kind}` asked for them and went: "
+            f"no more than {MAX_EVENTS:,} are kept.",
+        )
     if event is None:
         raise _timed_out(arguments)
     text = text_of(event)
