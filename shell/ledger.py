@@ -16,7 +16,7 @@ CREATE TABLE transfers (
 
 
 def keep_transfers(connection: sqlite3.Connection, transfers: list[Transfer]) -> None:
-    """What is known of transfers now."""
+    """What is known of transfers now; those that were over long ago are forgotten."""
     connection.executemany(
         "INSERT OR REPLACE INTO transfers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -37,15 +37,14 @@ def keep_transfers(connection: sqlite3.Connection, transfers: list[Transfer]) ->
             for transfer in transfers
         ],
     )
+    connection.execute(
+        "DELETE FROM transfers WHERE phase NOT IN ('offered', 'moving') AND number <= ?",
+        (max(transfer.number for transfer in transfers) - MAX_REMEMBERED,),
+    )
 
 
 def transfers(connection: sqlite3.Connection) -> list[Transfer]:
-    """Those that are not over, and the last ones that are, oldest first; others are forgotten."""
-    connection.execute(
-        "DELETE FROM transfers WHERE phase NOT IN ('offered', 'moving') AND number <="
-        " (SELECT coalesce(max(number), 0) FROM transfers) - ?",
-        (MAX_REMEMBERED,),
-    )
+    """Those that are not over, and the last ones that are, oldest first."""
     rows = connection.execute("SELECT * FROM transfers ORDER BY number")
     return [
         Transfer(

@@ -360,14 +360,15 @@ class Files:
     ) -> Transfer:
         await self._lines.reach(name)
         transfer_id = TransferId(secrets.token_bytes(TRANSFER_ID_BYTES))
-        if source is not None:
-            self._carrier.attach(transfer_id, source)
 
         def action() -> list[TransferEffect]:
             number = self.core.next_number()
-            return self.core.offer(
+            effects = self.core.offer(
                 Transfer(transfer_id, number, name_key(name), name, True, kind, title, size, path, stamp)
             )
+            if source is not None:
+                self._carrier.attach(transfer_id, source)
+            return effects
 
         await self._turns.perform(action)
         made = self.core.get(transfer_id)
