@@ -33,6 +33,11 @@ def sentence_of(error: BaseException) -> CommandError | None:
             return CommandError(message, code=_slug(error), exit_code=ExitCode.NETWORK)
         case MailboxFailed():
             return CommandError(message, code="mailbox-failed")
+        case UnicodeEncodeError(encoding=encoding):
+            return CommandError(
+                f"Your locale ({encoding}) does not have all letters of that name; set LC_ALL=C.UTF-8.",
+                code="no-such-letters",
+            )
         case ShellError() | LineError():
             return CommandError(message, code=_slug(error))
         case _:

@@ -13,6 +13,7 @@ from shell.conversation import KEYS
 from shell.kit.command import Command, Outcome, Parser, Said
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.theme import QUIET
+from shell.kit.typed import readable
 from shell.line.model import State
 from shell.line.settling import Settled
 from wire.display import safe
@@ -65,7 +66,8 @@ def msg(app: "UserConsole", arguments: argparse.Namespace) -> Outcome | None:
     """Writes to somebody, and waits a little for what becomes of it; in an open chat its mark tells."""
     text = arguments.text
     if text == "-" and not app.interactive:
-        text = app.stdin.read().rstrip("\n") if app.stdin is not sys.stdin or not sys.stdin.isatty() else "-"
+        piped = app.stdin is not sys.stdin or not sys.stdin.isatty()
+        text = readable(app.stdin.read()).rstrip("\n") if piped else "-"
     check_text(text)
     messenger = app.messenger
     name = named(app, arguments.name)

@@ -32,7 +32,7 @@ from shell.kit.plain import PlainLines
 from shell.kit.recorder import TRANSCRIPT, Recorder
 from shell.kit.records import write_records
 from shell.kit.theme import ALARM, Theme
-from shell.kit.typed import between_words, private_file, unreadable
+from shell.kit.typed import between_words, private_file, readable
 from shell.kit.verbatim import VerbatimParser
 from wire.display import safe
 
@@ -305,9 +305,9 @@ class ConsoleApp(cmd2.Cmd):
         """Runs a typed line."""
         self.lines.end()
         self.exit = ExitCode.DONE
-        typed = self.end_of_input() if line == "_eof" else line
-        error = unreadable(typed)
-        if error is not None:
+        try:
+            typed = self.end_of_input() if line == "_eof" else readable(line)
+        except CommandError as error:
             self.report(error)
             return False
         recorder = self.recorder
@@ -394,7 +394,7 @@ class ConsoleApp(cmd2.Cmd):
         if not self.interactive:
             from_environment = os.environ.get(PASSWORD_VARIABLE) if secret else None
             if from_environment is not None:
-                return from_environment
+                return readable(from_environment)
             raise CommandError(
                 f"There is no terminal to ask for {question.rstrip(': ').lower()}; "
                 f"use {PASSWORD_VARIABLE} or --password-file.",
@@ -408,6 +408,7 @@ class ConsoleApp(cmd2.Cmd):
         return self._recorded(question, answer, secret=secret)
 
     def _recorded(self, question: str, answer: str, *, secret: bool) -> str:
+        answer = readable(answer)
         if self.recorder is not None:
             self.recorder.asked(question, "" if secret else answer)
         return answer

@@ -16,17 +16,19 @@ def between_words(question: str, width: int) -> str:
     return "\n".join(line.plain.rstrip() for line in lines) + question[len(words) :]
 
 
-def unreadable(line: str) -> CommandError | None:
-    """What is wrong with a line in another encoding, whose bytes came as surrogates; None for text."""
+def readable(text: str) -> str:
+    """The same text; UTF-8 that came as surrogates, since the locale has another encoding, as it was meant.
+
+    Raises `CommandError` for bytes that are none.
+    """
     try:
-        line.encode()
-    except UnicodeEncodeError:
-        return CommandError(
-            "That line has bytes that are no UTF-8 text; a file that is named so needs another name.",
+        return text.encode(errors="surrogateescape").decode()
+    except UnicodeError:
+        raise CommandError(
+            "That has bytes that are no UTF-8 text; a file that is named so needs another name.",
             code="no-text",
             exit_code=ExitCode.USAGE,
-        )
-    return None
+        ) from None
 
 
 def private_file(path: Path | None) -> str:

@@ -110,6 +110,35 @@ def test_a_reader_that_stops_reading_is_no_error(server: Server, tmp_path: Path)
                 assert (writing.stderr.read(), writing.wait(PATIENCE)) == (b"", 0), (form, command)
 
 
+def test_any_letter_can_be_written_in_a_locale_without_it(server: Server, tmp_path: Path) -> None:
+    small = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    alice = ("--server", server.address, "--data", str(tmp_path / "alice"))
+    bob = ("--server", server.address, "--data", str(tmp_path / "bob"))
+    assert parley(*alice, "-c", "signup alice", password="correct hörse").returncode == 0
+    assert parley(*bob, "-c", "signup bób").returncode == 0
+
+    def writes(*words: str, stdin: bytes = b"") -> tuple[int, str]:
+        ended = subprocess.run(
+            [sys.executable, "-m", "shell.main", *alice, "--user", "alice", *words],
+            input=stdin,
+            capture_output=True,
+            env=environment(PARLEY_PASSWORD="correct hörse", **small),
+            timeout=PATIENCE,
+            check=False,
+        )
+        return ended.returncode, one_line(ended.stderr.decode("ascii")) if ended.stderr else ""
+
+    assert writes("-c", "msg bób hé") == (6, "")
+    assert writes("-c", "msg bób -", stdin="漢字\n".encode()) == (6, "")
+    assert writes(stdin="msg bób naïve\n".encode()) == (6, "")
+    code, said = writes("-c", "msg bób -", stdin=b"caf\xe9")
+    assert (code, "UTF-8" in said) == (2, True)
+    code, said = writes("-c", "export é.txt")
+    assert (code, "LC_ALL" in said) == (1, True)
+    told = parley(*alice, "--user", "alice", "--json", "-c", "history bób", password="correct hörse")
+    assert [json.loads(line)["text"] for line in told.stdout.splitlines()] == ["hé", "漢字", "naïve"]
+
+
 def test_commands_come_from_a_pipe(server: Server, tmp_path: Path) -> None:
     script = "signup alice\nvisibility away\nnonsense\nvisibility\nquit\nlist\n"
     ended = parley("--server", server.address, "--data", str(tmp_path), stdin=script)
