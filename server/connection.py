@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_busy",
         "_closing",
+        "_on_answer",
         "_on_lost",
         "_on_session",
         "_paused",
@@ -71,12 +72,14 @@ class Connection(asyncio.Protocol):
         spawn: Spawn,
         send_buffer: int,
         *,
+        on_answer: Callable[[], None],
         on_session: Callable[["Connection"], None],
         on_lost: Callable[["Connection"], None],
     ) -> None:
         self._service = service
         self._spawn = spawn
         self._send_buffer = send_buffer
+        self._on_answer = on_answer
         self._on_session = on_session
         self._on_lost = on_lost
         self._splitter = LineSplitter(MAX_FRAME)
@@ -191,6 +194,7 @@ class Connection(asyncio.Protocol):
                 self._spawn(self._finish(request.id, result))
         if replies:
             self._write(encode_replies(replies))
+            self._on_answer()
 
     def _refused(self, request_id: RequestId | None, error: Refused, replies: list[Result | Failure]) -> None:
         replies.append(Failure(request_id, error.to_object()))

@@ -20,6 +20,7 @@ from server.access_codes import AccessCodes
 from server.accounts import AccountId, SqliteAccounts
 from server.actions import Overview
 from server.administration import Administration
+from server.busy_poll import BusyPoll
 from server.connection import Connection
 from server.datafolder import DataFolder
 from server.directory import Directory
@@ -93,6 +94,7 @@ class PhoneBookServer:
         self.counts: dict[str, int] = {}
         """How often each kind of event happened since the start."""
         self.udp = UdpPort(settings, self.counts)
+        self._busy_poll = BusyPoll()
         self.directory = Directory(
             self._sign,
             open_addresses=settings.addresses == "members",
@@ -340,6 +342,7 @@ class PhoneBookServer:
             self.service,
             self._task,
             self.settings.send_buffer_kib * KIB,
+            on_answer=self._busy_poll.answered,
             on_session=self._session_begun,
             on_lost=self._disconnected,
         )
