@@ -12,7 +12,7 @@ from shell.line.endpoint import UdpEndpoint
 from shell.line.errors import CannotSend, CannotTake, Damaged
 from shell.line.moving import Inflow, Outflow, Streams, TooFast
 from shell.line.quic import StreamCut, StreamReceived
-from shell.line.sink import DiskSink, Sink
+from shell.line.sink import DiskSink, Sink, sweep
 from shell.line.source import DiskSource, Source, survey
 from shell.line.tasks import Tasks
 from shell.line.transfer import Phase, Taking, Transfer, TransferId
@@ -33,7 +33,7 @@ class Carrier:
         endpoint: UdpEndpoint,
         channel_to: Callable[[NameKey], Channel | None],
         taking: Taking,
-        finished: Callable[[TransferId, str], Awaitable[bool]],
+        finished: Callable[[TransferId, str], Awaitable[None]],
         failed: Callable[[TransferId, StopReason], Awaitable[None]],
     ) -> None:
         self._endpoint = endpoint
@@ -59,6 +59,10 @@ class Carrier:
         await asyncio.get_running_loop().run_in_executor(None, self._disk.shutdown)
         for sink in self._sinks.values():
             sink.close()
+
+    async def sweep(self, over: list[Transfer]) -> None:
+        """Removes what a killed shell left of transfers that are over."""
+        await asyncio.get_running_loop().run_in_executor(self._disk, sweep, self._taking.folder, over)
 
     async def on_disk(self, work: Callable[[Path], T], path: Path) -> T:
         """Does something slow with a path on a thread of its own."""
@@ -165,7 +169,8 @@ class Carrier:
 
     async def _take(self, transfer: Transfer, flow: Inflow) -> None:
         try:
-            path = await flow.run(transfer.id, self._sink(transfer), self._say)
+            sink = self._sink(transfer)
+            path = await sink.saved() or await flow.run(transfer.id, sink, self._say)
         except (CannotTake, Damaged, TooFast) as error:
             log.info("event=cannot_take transfer=%d reason=%r", transfer.number, str(error))
             reason = StopReason.DISK_FAILED if isinstance(error, CannotTake) else StopReason.DAMAGED
@@ -175,13 +180,11 @@ class Carrier:
             await self._give_up(transfer, flow, StopReason.DISK_FAILED)
         else:
             # Where that is not kept it is finished again on the next line: it rests there already.
-            if await self._finished(transfer.id, path):
-                self._sinks.pop(transfer.id, None)
-                self._in.pop(transfer.id, None)
+            await self._finished(transfer.id, path)
 
     async def _give_up(self, transfer: Transfer, flow: Inflow, reason: StopReason) -> None:
         flow.close()
-        await self._discard(transfer)  # first, as the disk may be too full to keep that it is over
+        await self._clear(transfer, done=False)  # first, as the disk may be too full to keep that it is over
         await self._failed(transfer.id, reason)
 
     async def halt(self, transfer: Transfer) -> None:
@@ -196,16 +199,17 @@ class Carrier:
         source = self._sources.pop(transfer.id, None)
         if source is not None:
             source.close()
-        if not transfer.outgoing and transfer.phase is Phase.STOPPED:
-            await self._discard(transfer)
+        if not transfer.outgoing:
+            await self._clear(transfer, done=transfer.phase is Phase.DONE)
 
-    async def _discard(self, transfer: Transfer) -> None:
+    async def _clear(self, transfer: Transfer, *, done: bool) -> None:
+        """Nothing is left of it but what arrived whole."""
         try:
             sink = self._sink(transfer)
             del self._sinks[transfer.id]
-            await sink.discard()
+            await (sink.settle() if done else sink.discard())
         except CannotTake as error:
-            log.info("event=cannot_discard transfer=%d reason=%r", transfer.number, str(error))
+            log.info("event=cannot_clear transfer=%d reason=%r", transfer.number, str(error))
 
     async def _source(self, transfer: Transfer) -> Source:
         source = self._sources.get(transfer.id)

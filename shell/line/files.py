@@ -109,6 +109,8 @@ class Files:
         known = await mailbox.read(ledger.transfers)
         self.core = Transfers(known, max_bytes=self._taking.max_bytes)
         self._turns.start(mailbox)
+        over = [transfer for transfer in known if transfer.over and not transfer.outgoing]
+        self._tasks.spawn(self._carrier.sweep(over), "sweep")
         for transfer in self.core:
             self._want(transfer.peer)
 
@@ -332,8 +334,8 @@ class Files:
         self._tasks.spawn(self._watch(pipe), "pipe")
         return lambda: self.core.take(offered.number)
 
-    async def _finished(self, transfer_id: TransferId, path: str) -> bool:
-        return await self._turns.quietly(lambda: self.core.finish(transfer_id, path))
+    async def _finished(self, transfer_id: TransferId, path: str) -> None:
+        await self._turns.quietly(lambda: self.core.finish(transfer_id, path))
 
     async def _failed(self, transfer_id: TransferId, reason: StopReason) -> None:
         await self._turns.quietly(lambda: self.core.fail(transfer_id, reason))

@@ -6,13 +6,15 @@ executable, or written outside.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import shutil
 import tarfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from os.path import samestat
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -32,6 +34,10 @@ _HASH_READ = 1024 * 1024  # bytes at once while only the checksum is made
 class Sink(Protocol):
     """Takes the bytes of one transfer in order."""
 
+    async def saved(self) -> str | None:
+        """Where all of it rests already, if it does. Raises `CannotTake`."""
+        ...
+
     async def open(self) -> int:
         """How many bytes are here already. Raises `CannotTake`."""
         ...
@@ -42,6 +48,10 @@ class Sink(Protocol):
 
     async def finish(self, sha256: bytes) -> str:
         """All is here: where it rests now. Raises `Damaged`, `CannotTake`."""
+        ...
+
+    async def settle(self) -> None:
+        """It is known to rest where it does. Raises `CannotTake`."""
         ...
 
     async def discard(self) -> None:
@@ -62,12 +72,15 @@ class _Halted(Exception):
 
 
 class DiskSink:
-    """A new file or folder, or as much of it as has arrived, maybe in an earlier run of the shell."""
+    """A new file or folder, or as much of it as has arrived, maybe in an earlier run of the shell.
+
+    Between its name and the note that it arrived the shell may be killed, and it must not arrive twice. So
+    the working file stays until then: as a second name of the file, and by its name in the folder.
+    """
 
     def __init__(self, folder: Path, transfer: Transfer, writers: Executor) -> None:
         self._folder = folder
-        self._part = folder / f".{transfer.id.hex()}.part"
-        self._unpacked = folder / f".{transfer.id.hex()}.folder"
+        self._part, self._unpacked = _working(folder, transfer)
         self._name = safe_name(transfer.title)
         self._unpacks = transfer.kind is TransferKind.FOLDER
         self._size = transfer.size or 0
@@ -84,6 +97,10 @@ class DiskSink:
         """Raises `CannotTake` where the disk has no room for the rest of it."""
         await self._run(self._check_room)
 
+    async def saved(self) -> str | None:
+        """Where all of it rests already, if it does. Raises `CannotTake`."""
+        return await self._run(self._look)
+
     async def open(self) -> int:
         """How many bytes are here already. Raises `CannotTake`."""
         self._opened += 1
@@ -96,6 +113,10 @@ class DiskSink:
     async def finish(self, sha256: bytes) -> str:
         """Checks it and gives it its name. Raises `Damaged`, `CannotTake`."""
         return await self._run(self._finish, sha256)
+
+    async def settle(self) -> None:
+        """It is known to rest where it does. Raises `CannotTake`."""
+        await self._run(self._settle)
 
     async def discard(self) -> None:
         """What arrived goes."""
@@ -136,9 +157,26 @@ class DiskSink:
                 f"{self._folder} has {free // 2**20:,} MiB free, and it would take {needed // 2**20:,} MiB."
             )
 
+    def _look(self) -> str | None:
+        if self._saved is None and self._descriptor < 0 and self._folder.is_dir():
+            self._saved = next(self._named(), None)
+        return None if self._saved is None else str(self._saved)
+
+    def _named(self) -> Iterator[Path]:
+        """What got its name before the shell was killed, whatever it is called now."""
+        with os.scandir(self._folder) as entries:
+            if self._unpacks:
+                for entry in entries:
+                    marked = entry.name != self._unpacked.name and Path(entry, self._part.name).exists()
+                    if marked and not entry.is_symlink():
+                        yield Path(entry)
+            elif self._part.exists() and (part := self._part.stat()).st_nlink > 1:
+                for entry in entries:
+                    if entry.name != self._part.name and samestat(entry.stat(follow_symlinks=False), part):
+                        yield Path(entry)
+                self._part.unlink()  # it was taken elsewhere, and nothing more is written into it
+
     def _open(self) -> int:
-        if self._saved is not None:
-            return self._size  # the line was lost while it got its name
         if self._descriptor >= 0:
             return self._position
         shutil.rmtree(self._unpacked, ignore_errors=True)
@@ -164,30 +202,40 @@ class DiskSink:
             data = data[written:]
 
     def _finish(self, sha256: bytes) -> str:
-        if self._saved is None:
-            if self._hash.digest() != sha256:
-                self._discard()
-                raise Damaged("The checksum does not hold.")
-            os.fsync(self._descriptor)
-            self._close()
-            self._saved = self._unpack() if self._unpacks else self._give_name()
-            sync(self._folder)
+        if self._hash.digest() != sha256:
+            self._discard()
+            raise Damaged("The checksum does not hold.")
+        os.fsync(self._descriptor)
+        self._close()
+        self._saved = self._unpack() if self._unpacks else self._give_name()
+        sync(self._folder)
         return str(self._saved)
 
     def _give_name(self) -> Path:
         for name in candidates(self._name):
             path = self._folder / name
             try:
-                # Whoever makes the file owns the name; putting the content there then takes nothing away.
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+                self._link(path)
             except FileExistsError:
                 continue
-            self._part.replace(path)
             return path
         raise AssertionError("numbers do not end")
 
+    def _link(self, path: Path) -> None:
+        try:
+            path.hardlink_to(self._part)
+        except FileExistsError:
+            raise
+        except OSError:
+            # A disk of one name for each file, as FAT: it would arrive twice if the shell were killed now.
+            # Whoever makes the file owns the name; putting the content there then takes nothing away.
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+            self._part.replace(path)
+
     def _unpack(self) -> Path:
         self._unpacked.mkdir(mode=FOLDER_MODE)
+        # No name in an archive of others begins with a dot when it is unpacked.
+        (self._unpacked / self._part.name).touch(mode=FILE_MODE)
         try:
             unpack(self._part, self._unpacked, self._go_on)
         except (tarfile.TarError, EOFError, ValueError) as error:
@@ -198,7 +246,6 @@ class DiskSink:
             if not os.path.lexists(path):
                 # Nothing but an empty folder that came this moment could be replaced (rename(2)).
                 self._unpacked.rename(path)
-                self._part.unlink()
                 return path
         raise AssertionError("numbers do not end")
 
@@ -206,9 +253,14 @@ class DiskSink:
         if self._halted:
             raise _Halted
 
+    def _settle(self) -> None:
+        self._part.unlink(missing_ok=True)
+        if self._unpacks and self._saved is not None:
+            (self._saved / self._part.name).unlink(missing_ok=True)
+
     def _discard(self) -> None:
         self._close()
-        self._part.unlink(missing_ok=True)
+        self._settle()
         shutil.rmtree(self._unpacked, ignore_errors=True)
 
     def _close(self) -> None:
@@ -241,6 +293,10 @@ class PipeSink:
             raise self._failure
         return data
 
+    async def saved(self) -> str | None:
+        """It rests nowhere."""
+        return None
+
     async def open(self) -> int:
         """How many bytes were taken."""
         return self._position
@@ -265,6 +321,9 @@ class PipeSink:
             raise self._failure
         return ""
 
+    async def settle(self) -> None:
+        """Nothing of it rests."""
+
     async def discard(self) -> None:
         """Nothing more comes."""
         self.cut()
@@ -279,3 +338,19 @@ class PipeSink:
 
     def close(self) -> None:
         """The shell ends."""
+
+
+def sweep(folder: Path, over: list[Transfer]) -> None:
+    """Removes what a killed shell left of transfers that are over; blocks on the disk."""
+    for transfer in over:
+        part, unpacked = _working(folder, transfer)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+            if transfer.kind is TransferKind.FOLDER and transfer.path:
+                Path(transfer.path, part.name).unlink(missing_ok=True)
+            shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def _working(folder: Path, transfer: Transfer) -> tuple[Path, Path]:
+    """Where it rests until it gets its name: the working file, and the folder that is made of it."""
+    return folder / f".{transfer.id.hex()}.part", folder / f".{transfer.id.hex()}.folder"

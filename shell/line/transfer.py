@@ -146,7 +146,7 @@ class Expect:
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """No more bytes of this one; what arrived of an unfinished one goes."""
+    """No more bytes of this one; of an unfinished one nothing stays."""
 
     transfer: Transfer
 
@@ -220,7 +220,7 @@ class Transfers:
             return []
         done = self._step(msgspec.structs.replace(transfer, path=path), Step.FINISH)
         event = FileArrived(done.name, done.number, done.kind.value, done.title, path)
-        return [*_keep(done, transfer), Say(done.peer, Taken(done.id)), Report(event)]
+        return [*_keep(done, transfer), Halt(done), Say(done.peer, Taken(done.id)), Report(event)]
 
     def fail(self, transfer_id: bytes, reason: StopReason, *, told: bool = True) -> list[TransferEffect]:
         """This side ends it; `told` is whether the user is told by an event."""

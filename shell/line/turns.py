@@ -57,28 +57,22 @@ class Turns:
         if self._begun[peer] >= MAX_TURNS:
             return False
         self._begun[peer] += 1
-        self._tasks.spawn(self._begun_turn(action), "transfer").add_done_callback(partial(self._over, peer))
+        self._tasks.spawn(self.quietly(action), "transfer").add_done_callback(partial(self._over, peer))
         return True
-
-    async def _begun_turn(self, action: Action) -> None:
-        await self.quietly(action)
 
     def _over(self, peer: NameKey, task: "asyncio.Task[None]") -> None:
         self._begun[peer] -= 1
         if not self._begun[peer]:
             del self._begun[peer]
 
-    async def quietly(self, action: Action) -> bool:
-        """Takes a turn, and whether it came to its end; what the disk refuses is told as an event."""
+    async def quietly(self, action: Action) -> None:
+        """Takes a turn; what the disk refuses is told as an event."""
         try:
             await self.perform(action)
         except MailboxFailed as error:
             self._tell(StorageFailed(str(error)))
         except Exception:  # the task's edge: the next turn comes
             log.exception("event=transfer_fault")
-        else:
-            return True
-        return False
 
     async def perform(self, action: Action) -> None:
         """Takes a turn. Raises what `action` raises, and `MailboxFailed`."""

@@ -9,7 +9,7 @@ from typing import IO
 
 import pytest
 
-from tests.e2e.world import PASSWORD, PATIENCE, Server, environment, parley
+from tests.e2e.world import PASSWORD, PATIENCE, Server, environment, parley, until
 from tests.faults.interrupting import MIB, Shell, interrupt
 
 
@@ -31,6 +31,55 @@ def friends(server: Server, tmp_path: Path) -> Server:
         done = parley(*options)
         assert done.returncode == 0, done.stderr
     return server
+
+
+DYING = """
+import os, signal, sys
+from shell.line.files import Files
+from shell.line.sink import DiskSink
+from shell.main import main
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+{moment} = die
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "moment"),
+    [("file", "Files._finished"), ("folder", "Files._finished"), ("folder", "DiskSink._settle")],
+)
+def test_what_got_its_name_when_the_shell_was_killed_arrives_once(
+    friends: Server, tmp_path: Path, what: str, moment: str
+) -> None:
+    sent = tmp_path / "plans"
+    if what == "folder":
+        sent.mkdir()
+    inside = sent / "a.txt" if what == "folder" else sent
+    inside.write_text("all of it")
+    dying = ("-c", DYING.format(moment=moment))
+    bob = Shell(
+        friends, tmp_path / "bob", "bob", "wait offer --timeout 30", "take 1 --no-wait", program=dying
+    )
+    alice = Shell(friends, tmp_path / "alice", "alice", f"send bob {sent} --no-wait")
+    assert bob.process.wait(PATIENCE) == -signal.SIGKILL
+    files = tmp_path / "bob" / "files"
+    saved = files / inside.relative_to(tmp_path)
+    assert saved.read_text() == "all of it"
+    bob = Shell(friends, tmp_path / "bob", "bob")
+    expected = {saved, files / "plans"}
+    until(lambda: set(files.rglob("*")) == expected, "what was left is gone")
+    saved.write_text("mine now")
+    alice.enter("wait file --timeout 30")
+    assert f"bob: {what} plans done" in alice.leave()
+    bob.enter("files")
+    listed = bob.leave()
+    assert "done" in listed
+    assert "Traceback" not in listed
+    assert set(files.rglob("*")) == expected
+    assert saved.read_text() == "mine now"
 
 
 def pipe(

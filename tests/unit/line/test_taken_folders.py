@@ -136,3 +136,27 @@ def test_what_nobody_foresaw_ends_a_transfer_and_leaves_nothing(
             await town.leave(person)
 
     asyncio.run(talk())
+
+
+def test_a_disk_of_one_name_for_each_file_takes_files_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, target: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    (tmp_path / "a.txt").write_text("new")
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        bob.folder.mkdir()
+        (bob.folder / "a.txt").write_text("old")
+        await alice.line.files.send("bob", tmp_path / "a.txt")
+        taken = await bob.line.files.take((await offered(bob)).number)
+        assert (await over(bob, taken)).path == str(bob.folder / "a (2).txt")
+        assert held(bob) == ["a (2).txt", "a.txt"]
+        assert [(bob.folder / name).read_text() for name in held(bob)] == ["new", "old"]
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
