@@ -81,7 +81,7 @@ class State(Outcome, frozen=True):
             ("UDP port", str(self.udp_port or "-")),
             ("unread", _counts(self.unread)),
             ("requests", ", ".join(map(safe, self.requests)) or "none"),
-            ("queued", f"{self.queued} messages"),
+            ("queued", f"{self.queued} {'message' if self.queued == 1 else 'messages'}"),
             ("lines", ", ".join(f"{safe(name)}: {where}" for name, where in self.lines.items()) or "none"),
         ]
         return table(("what", "now"), rows, plain=plain)

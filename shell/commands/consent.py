@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shell.console import UserConsole
 
 TOPIC = "Consent and keys"
+GROUPS_A_ROW = 4  # of a safety number, as in Signal: it fits the narrowest window
 
 
 class RequestRow(msgspec.Struct, frozen=True):
@@ -67,13 +68,13 @@ class SafetyNumber(Outcome, frozen=True):
     def render(self, *, plain: bool) -> RenderableType:
         """The digits, what to do with them, and where there is one the QR code, dark on light."""
         groups = self.number.split()
-        half = len(groups) // 2
+        rows = (groups[place : place + GROUPS_A_ROW] for place in range(0, len(groups), GROUPS_A_ROW))
+        number = "\n".join(f"    {' '.join(row)}" for row in rows)
         state = "You have verified it." if self.verified else f"If so: verify {safe(self.name)} --confirm"
         if self.changed:
             state = f"This is the number of the CHANGED key. If it is right: accept-key {safe(self.name)}"
         words = Text(
-            f"Safety number of you and {safe(self.name)}:\n\n"
-            f"    {' '.join(groups[:half])}\n    {' '.join(groups[half:])}\n\n"
+            f"Safety number of you and {safe(self.name)}:\n\n{number}\n\n"
             f"Read it out to each other, not over Parley. Both must see the same. {state}"
         )
         return Group(words, *(Text(row, "black on white") for row in self.qr)) if self.qr else words

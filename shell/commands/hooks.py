@@ -80,7 +80,11 @@ def off(app: "UserConsole", arguments: argparse.Namespace) -> Said:
 def _on_arguments(parser: Parser) -> None:
     parser.left_alone_after = RUN
     parser.add_argument(
-        "kind", nargs="?", choices=tuple(KINDS), help="what to wait for; without it, list hooks"
+        "kind",
+        metavar="KIND",
+        nargs="?",
+        choices=tuple(KINDS),
+        help=f"what to wait for: {', '.join(KINDS)}; without it, list hooks",
     )
     filter_arguments(parser)
     parser.usage = (

@@ -158,7 +158,13 @@ def filter_arguments(parser: Parser) -> None:
     parser.add_argument(
         "name", metavar="NAME", nargs="?", help="from or about whom", completer=complete_names
     )
-    parser.add_argument("status", nargs="?", choices=STATUSES, help="for `status`: which")
+    parser.add_argument(
+        "status",
+        metavar="STATUS",
+        nargs="?",
+        choices=STATUSES,
+        help=f"for `status`: {', '.join(STATUSES)}",
+    )
     parser.add_argument(
         "--containing", default="", metavar="TEXT", help="only a text that has this in it, in any case"
     )
@@ -168,7 +174,9 @@ def filter_arguments(parser: Parser) -> None:
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("kind", choices=tuple(KINDS), help="what to wait for")
+    parser.add_argument(
+        "kind", metavar="KIND", choices=tuple(KINDS), help=f"what to wait for: {', '.join(KINDS)}"
+    )
     filter_arguments(parser)
     parser.add_argument(
         "--timeout", type=checked(duration), default=PATIENCE, metavar="TIME", help=f"how long ({PATIENCE})"
