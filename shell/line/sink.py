@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import stat
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -164,17 +165,20 @@ class DiskSink:
 
     def _named(self) -> Iterator[Path]:
         """What got its name before the shell was killed, whatever it is called now."""
-        with os.scandir(self._folder) as entries:
-            if self._unpacks:
-                for entry in entries:
-                    marked = entry.name != self._unpacked.name and Path(entry, self._part.name).exists()
-                    if marked and not entry.is_symlink():
-                        yield Path(entry)
-            elif self._part.exists() and (part := self._part.stat()).st_nlink > 1:
-                for entry in entries:
-                    if entry.name != self._part.name and samestat(entry.stat(follow_symlinks=False), part):
-                        yield Path(entry)
-                self._part.unlink()  # it was taken elsewhere, and nothing more is written into it
+        part = self._part.stat() if self._part.exists() else None
+        if not self._unpacks and (part is None or part.st_nlink == 1):
+            return
+        for path in self._folder.iterdir():
+            with contextlib.suppress(OSError):  # something else of the user, which may go at any moment
+                found = path.lstat()
+                if self._unpacks:
+                    is_it = stat.S_ISDIR(found.st_mode) and os.path.lexists(path / self._part.name)
+                else:
+                    is_it = part is not None and samestat(found, part)
+                if is_it and path not in (self._part, self._unpacked):
+                    yield path
+        if part is not None and part.st_nlink > 1:
+            self._part.unlink()  # the file was moved away, and nothing more is written into it
 
     def _open(self) -> int:
         if self._descriptor >= 0:

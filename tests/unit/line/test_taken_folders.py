@@ -1,19 +1,22 @@
 """Folders that arrive while something ends it: they are there whole, once, or not at all."""
 
 import asyncio
+import hashlib
+import tarfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from shell.events import FileStopped
 from shell.line import sink, unpacking
-from shell.line.transfer import Phase, Transfer
+from shell.line.transfer import Phase, Transfer, TransferId
 from tests.unit.line.lines import PATIENCE, Person, Town, offered, over, two
-from wire.frames import LineClose, StopReason
-from wire.names import name_key
+from wire.frames import LineClose, StopReason, TransferKind
+from wire.names import NameKey, name_key
 
 GoOn = Callable[[], None]
 
@@ -156,6 +159,61 @@ def test_a_disk_of_one_name_for_each_file_takes_files_too(
         assert (await over(bob, taken)).path == str(bob.folder / "a (2).txt")
         assert held(bob) == ["a (2).txt", "a.txt"]
         assert [(bob.folder / name).read_text() for name in held(bob)] == ["new", "old"]
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("kind", [TransferKind.FILE, TransferKind.FOLDER])
+def test_what_got_its_name_is_found_whatever_it_is_called_now(tmp_path: Path, kind: TransferKind) -> None:
+    content = b"x" if kind is TransferKind.FILE else bytes(2 * tarfile.BLOCKSIZE)
+    folder = tmp_path / "files"
+    made = Transfer(TransferId(bytes(16)), 1, NameKey("bob"), "bob", False, kind, "a", len(content))
+
+    async def take() -> None:
+        with ThreadPoolExecutor(1) as writers:
+
+            def next_run() -> sink.DiskSink:
+                return sink.DiskSink(folder, made, writers)
+
+            first = next_run()
+            assert await first.saved() is None
+            await first.open()
+            await first.write([content])
+            assert await first.finish(hashlib.sha256(content).digest()) == str(folder / "a")
+            assert await next_run().saved() == str(folder / "a")
+            (folder / "a").rename(folder / "b")
+            assert await next_run().saved() == str(folder / "b")
+            (folder / "b").rename(tmp_path / "elsewhere")
+            again = next_run()
+            assert await again.saved() is None
+            # What is written from now on does not reach what was moved away.
+            assert await again.open() == (0 if kind is TransferKind.FILE else len(content))
+            await again.discard()
+            assert list(folder.iterdir()) == []
+            assert (tmp_path / "elsewhere").exists()
+
+    asyncio.run(take())
+
+
+def test_what_a_killed_shell_left_of_what_is_over_is_swept(tmp_path: Path) -> None:
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        sent = await alice.line.files.send("bob", plans(tmp_path))
+        taken = await bob.line.files.take((await offered(bob)).number)
+        assert (await over(bob, taken)).phase is Phase.DONE
+        assert (await over(alice, sent)).phase is Phase.DONE
+        await town.leave(bob)
+        part = f".{taken.id.hex()}.part"
+        (bob.folder / part).write_text("left")
+        (bob.folder / "plans" / part).write_text("")
+        (bob.folder / f".{taken.id.hex()}.folder").mkdir()
+        (bob.folder / f".{bytes(16).hex()}.part").write_text("of somebody else")
+        bob = await town.enter(Person("bob", tmp_path, town, bob.identity))
+        async with asyncio.timeout(PATIENCE):
+            while held(bob) != [f".{bytes(16).hex()}.part", *WHOLE]:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.001)
         for person in (alice, bob):
             await town.leave(person)
 
