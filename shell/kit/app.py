@@ -102,6 +102,8 @@ class ConsoleApp(cmd2.Cmd):
         for setting in (
             "debug",
             "editor",
+            "max_column_completion_results",
+            "max_completion_table_items",
             "traceback_show_locals",
             "traceback_width",
             "scripts_add_to_history",

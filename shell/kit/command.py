@@ -8,6 +8,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 import cmd2
 import msgspec
+from cmd2.string_utils import strip_style
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -193,7 +194,7 @@ class Parser(cmd2.Cmd2ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises `CommandError` with the nearest right spelling where there is one."""
-        usage = " ".join(self.format_usage().split()).removeprefix("Usage: ")
+        usage = " ".join(strip_style(self.format_usage()).split()).removeprefix("Usage: ")
         raise CommandError(
             f"{self.prog}: {message.splitlines()[0]}.{self._nearest(message)} Usage: {usage}",
             code="usage",

@@ -34,7 +34,7 @@ class SpokenTable(Table):
                 yield _spoken(f"{words[0]}: {', '.join(words[1:])}")
             else:
                 pairs = zip(heads, words, strict=True)
-                yield _spoken("; ".join(f"{head} {word}" for head, word in pairs if word))
+                yield _spoken("; ".join(f"{head} {word}".strip() for head, word in pairs if word))
 
 
 class FittedTable(SpokenTable):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from cmd2 import rich_utils
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,6 +114,15 @@ def test_quotes_redirections_slashes_and_aliases(line: str) -> None:
 )
 def test_each_error_is_one_line(line: str, message: str, code: ExitCode) -> None:
     assert run(line) == (message + "\n", code)
+
+
+def test_an_error_has_no_colours_in_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rich_utils, "ALLOW_STYLE", rich_utils.AllowStyle.ALWAYS)
+    app, output = console(as_json=True)
+    app.run_line("say")
+    assert json.loads(output.getvalue())["message"] == (
+        "say: NAME is missing. Usage: say [-h] name text [text ...]"
+    )
 
 
 @pytest.mark.parametrize(

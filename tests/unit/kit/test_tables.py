@@ -52,6 +52,14 @@ def test_the_widest_column_gives_up_room_first() -> None:
     assert second.strip()
 
 
+def test_a_column_without_a_head_is_said_without_one() -> None:
+    out = io.StringIO()
+    Console(file=out, width=80).print(
+        table(("step", "", "finding"), [("key", "yes", "as pinned")], plain=True)
+    )
+    assert out.getvalue() == "step key; yes; finding as pinned\n"
+
+
 def test_what_is_no_table_any_more_is_said_in_words() -> None:
     assert shown(("number", "with", "what", "size", "state"), FILES[1:], 38) == [
         "number 12; with to",
