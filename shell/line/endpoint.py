@@ -16,7 +16,7 @@ from typing import Protocol
 from shell.line.addresses import Interfaces, interfaces, is_loopback
 from shell.line.alarm import Alarm
 from shell.line.candidates import RELAYED_PORT, Address, Attempt, Candidate, PathKind
-from shell.line.channel import Call, Channel, ChannelEvent, Closed, Opened
+from shell.line.channel import Arrived, Call, Channel, ChannelEvent, Closed, Opened
 from shell.line.doors import Doors
 from shell.line.errors import Unreachable
 from shell.line.invitations import Admission
@@ -39,6 +39,7 @@ MAX_HALF_OPEN = 4  # connections from one address that are not proven yet
 RETRY_HALF_OPEN = 16  # unproven lines from which on callers must show that they are where they say
 HANDSHAKE_PATIENCE = 10.0  # seconds for a line to open, else it is dropped
 CLAIM_AFTER = 1.0  # seconds that direct ways get before the relay is asked; it is tried after three
+ACK_HOLD = 0.002  # seconds for a receipt to take along the ACK of its message; max_ack_delay is 0.025
 PATH_TICK = 1.0  # seconds between looks at silent and relayed paths
 
 
@@ -320,7 +321,13 @@ class UdpEndpoint:
                 self._routes[route.connection_id] = channel
             else:
                 self._routes.pop(route.connection_id, None)
-        self._flush(channel)
+        # Each datagram costs both sides as much as all else that a message does. Where frames came, their
+        # answers follow as soon as they are on disk, so the ACK waits for them a moment (RFC 9000 §13.2.1).
+        link = self._lines.get(channel)
+        if link is not None and happened and all(isinstance(event, Arrived) for event in happened):
+            link.alarm.set(monotonic() + ACK_HOLD)
+        else:
+            self._flush(channel)
         for event in happened:
             match event:
                 case Opened(knock_id=knock_id):
