@@ -6,6 +6,7 @@ that has put the same row on the same disk; the QUIC library alone with a bare l
 """
 
 import asyncio
+import contextlib
 import itertools
 import os
 import socket
@@ -24,12 +25,13 @@ import uvloop
 from shell.datafolder import DataFolder
 from shell.line.model import State
 from shell.line.moving import LOW_WATER
-from shell.line.quic import Connected, Quic, Received
+from shell.line.quic import Connected, QuicEvent, Received
 from shell.line.transfer import Phase
 from shell.messenger import Messenger
 from tests.bench.book import PASSWORD, Book, Town
 from tests.bench.figures import Figure, median
 from tests.bench.partner import READY, identity, irc_login
+from tests.bench.parts import Commits, QuicClient, QuicEcho
 from tests.bench.peers import Ngircd
 from tests.bench.processes import LOAD_CORE, PATIENCE, Process, free_port
 from wire.certificates import Fingerprint
@@ -41,6 +43,12 @@ WARM_UP = 50  # round trips before those that count
 CHUNK = 256 * 1024  # bytes read at once
 MIB, MB = 2**20, 1e6
 SETTLE = 30.0  # seconds that one message may take
+ECHO, MESSAGE, IRC = "raw UDP echo", "message to delivered", "ngircd with TLS and the same row on disk"
+PARTS = QUIC, OWN, OTHERS = (
+    "a word and its answer, QUIC library alone",
+    "one's own message to disk",
+    "another's message to disk, confirmed",
+)
 ROUND_TRIP, RATE, FIRST, FILE = 6.0, 2_000.0, 60.0, 25.0
 """To reach: times the raw echo; messages/s; milliseconds; MB/s."""
 
@@ -74,19 +82,22 @@ async def _measured(folder: Path, stack: ExitStack, count: int, size: int, stran
     try:
         firsts = [await _first(shell, name) for name in names[1:]]
         await _settled(shell, "friend")
-        echo, line, irc = await _round_trips(folder, stack, shell, ircd, count)
+        trips = await _round_trips(folder, stack, shell, ircd, count)
         rate = await _rate(shell, count * 5)
         bare, ours, tls = await _files(folder, stack, shell, large, size)
     finally:
         await shell.close()
     first = Figure("first message to a stranger, p50", median(firsts) * 1e3, "ms", goal=FIRST)
-    figures = [*_trips("raw UDP echo", echo), *_trips("message to delivered", line)]
-    figures[2] = figures[2].compared(figures[0], at_most=ROUND_TRIP)
-    if irc:
-        figures += _trips("ngircd with TLS and the same row on disk", irc)
-        figures.insert(3, figures[2].compared(figures[4], at_most=1.0))
+    figures = [figure for what, seconds in trips.items() for figure in _trips(what, seconds)]
+    medians = {what: Figure(f"{what}, p50", median(seconds) * 1e6, "µs") for what, seconds in trips.items()}
+    message = medians[MESSAGE]
+    figures.append(message.compared(medians[ECHO], at_most=ROUND_TRIP))
+    if ircd is not None:
+        figures.append(message.compared(medians[IRC], at_most=1.0))
     else:
-        figures.append(Figure("ngircd with TLS and the same row on disk", 0.0, "µs", note="not installed"))
+        figures.append(Figure(IRC, 0.0, "µs", note="not installed"))
+    parts = Figure("these three parts alone, added", sum(medians[part].value for part in PARTS), "µs")
+    figures += [parts.compared(medians[ECHO]), message.compared(parts)]
     bare_rate, tls_rate = Figure("file, QUIC library alone", bare, "MB/s"), Figure("file, TLS", tls, "MB/s")
     file_rate = Figure("file between shells, on disk and checked", ours, "MB/s", goal=FILE, at_least=True)
     return [
@@ -142,30 +153,39 @@ async def _first(shell: Messenger, name: str) -> float:
 
 async def _round_trips(
     folder: Path, stack: ExitStack, shell: Messenger, ircd: Ngircd | None, count: int
-) -> tuple[list[float], list[float], list[float]]:
-    """Raw echo, message, IRC: seconds of each trip, in turns of fifty, so that all meet the same machine."""
-    port = free_port()
+) -> dict[str, list[float]]:
+    """Seconds of each trip by what it is, in turns of fifty, so that all meet the same machine."""
+    port, quic_port = free_port(), free_port()
     stack.enter_context(_partner(folder, "echo", str(port), str(folder)))
-    echo = await _Echo.to(port)
-    irc: Callable[[], Awaitable[None]] | None = None
-    if ircd is not None:
-        stack.enter_context(_partner(folder, "irc", str(ircd.port), str(folder)))
-        irc = _irc_trip(ircd.port)
+    stack.enter_context(_partner(folder, "quic-echo", str(quic_port), str(folder)))
+    echo: _Echo = await _Echo.to(port)
+    quic: QuicEcho = await QuicEcho.to(quic_port, identity(folder).fingerprint)
+    await quic.connected()
+    commits = stack.enter_context(contextlib.closing(Commits(folder, TEXT)))
 
     async def message() -> None:
         if await _settled(shell, "friend") is not State.DELIVERED:
             raise RuntimeError("a message was not delivered")
 
-    trips: tuple[list[float], list[float], list[float]] = [], [], []
+    trips: dict[str, Callable[[], Awaitable[None]]] = {
+        ECHO: echo.trip,
+        MESSAGE: message,
+        QUIC: lambda: quic.trip(TEXT.encode()),
+        OWN: commits.own,
+        OTHERS: commits.others,
+    }
+    if ircd is not None:
+        stack.enter_context(_partner(folder, "irc", str(ircd.port), str(folder)))
+        trips[IRC] = _irc_trip(ircd.port)
+    measured: dict[str, list[float]] = {what: [] for what in trips}
     for turn in range(-1, max(1, count // WARM_UP)):
-        for measured, trip in zip(trips, (echo.trip, message, irc), strict=True):
-            for _ in range(WARM_UP if trip is not None else 0):
+        for what, trip in trips.items():
+            for _ in range(WARM_UP):
                 began = time.perf_counter()
-                assert trip is not None
                 await trip()
                 if turn >= 0:
-                    measured.append(time.perf_counter() - began)
-    return trips
+                    measured[what].append(time.perf_counter() - began)
+    return measured
 
 
 class _Echo(asyncio.DatagramProtocol):
@@ -252,60 +272,39 @@ async def _shell_file(shell: Messenger, large: Path) -> None:
 
 
 async def _quic_file(folder: Path, port: int, large: Path) -> None:
-    loop = asyncio.get_running_loop()
-    _, protocol = await loop.create_datagram_endpoint(
-        lambda: _QuicSource(identity(folder).fingerprint, large), remote_addr=("127.0.0.1", port)
-    )
-    await protocol.done
+    source = await _QuicSource.to(port, identity(folder).fingerprint, large)
+    await source.done
 
 
-class _QuicSource(asyncio.DatagramProtocol):
+class _QuicSource(QuicClient):
     """Feeds the QUIC library as fast as it goes, with the chunks of a file."""
 
     def __init__(self, fingerprint: Fingerprint, large: Path) -> None:
-        self._quic = Quic.dial(fingerprint, time.monotonic())
+        super().__init__(fingerprint)
         self._chunks = _chunks(large)
         self._stream: int | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self.done = asyncio.get_running_loop().create_future()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-        self._flush()
+    def heard(self, event: QuicEvent) -> None:
+        """The handshake, or the word that all has come."""
+        match event:
+            case Connected():
+                self._stream = self.quic.open_stream(b"")
+                self.quic.send(b"hello")
+            case Received() if not self.done.done():
+                self.done.set_result(None)
+            case _:
+                pass
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._quic.receive(data, time.monotonic())
-        for event in self._quic.events():
-            match event:
-                case Connected():
-                    self._stream = self._quic.open_stream(b"")
-                    self._quic.send(b"hello")
-                case Received() if not self.done.done():
-                    self.done.set_result(None)
-                case _:
-                    pass
-        self._flush()
-
-    def _flush(self) -> None:
-        while True:
-            for datagram in self._quic.transmit(time.monotonic()):
-                self._transport.sendto(datagram)
-            if self._stream is None or self._quic.queued(self._stream) > LOW_WATER:
-                break
+    def flush(self) -> None:
+        """Sends what there is, and reads on while the path takes it."""
+        super().flush()
+        while self._stream is not None and self.quic.queued(self._stream) <= LOW_WATER:
             chunk = next(self._chunks, None)
             if chunk is None:
                 break
-            self._quic.send_on(self._stream, chunk, end=not chunk)
-        deadline = self._quic.deadline()
-        if self._timer is not None:
-            self._timer.cancel()
-        if deadline is not None:
-            delay = max(0.0, deadline - time.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
-
-    def _expire(self) -> None:
-        self._quic.expire(time.monotonic())
-        self._flush()
+            self.quic.send_on(self._stream, chunk, end=not chunk)
+            super().flush()
 
 
 def _chunks(large: Path) -> Iterator[bytes]:

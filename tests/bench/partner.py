@@ -17,7 +17,7 @@ import uvloop
 from shell import letters
 from shell.datafolder import DataFolder
 from shell.line.model import Incoming, MessageId
-from shell.line.quic import Quic, StreamReceived
+from shell.line.quic import Quic, QuicEvent, Received, StreamReceived
 from shell.line.transfer import Taking
 from shell.line.udp import udp_socket
 from shell.mailbox import Mailbox
@@ -35,7 +35,7 @@ def main() -> None:
     """Runs one of them."""
     parser = argparse.ArgumentParser()
     kinds = parser.add_subparsers(dest="kind", required=True)
-    for kind in ("echo", "quic", "tls", "irc"):
+    for kind in ("echo", "quic", "quic-echo", "tls", "irc"):
         added = kinds.add_parser(kind)
         added.add_argument("port", type=int)
         added.add_argument("folder", type=Path)
@@ -49,6 +49,8 @@ def main() -> None:
             uvloop.run(_served(_Echo(), options.port))
         case "quic":
             uvloop.run(_served(_QuicSink(identity(options.folder)), options.port))
+        case "quic-echo":
+            uvloop.run(_served(_QuicEcho(identity(options.folder)), options.port))
         case "tls":
             _tls_sink(options.port, options.folder)
         case "irc":
@@ -91,9 +93,12 @@ class _QuicSink(_Echo):
             quic = self._lines[address] = Quic.answer(self._own, data)
         quic.receive(data, monotonic())
         for event in quic.events():
-            if isinstance(event, StreamReceived) and event.end:
-                quic.send(b"all of it")
+            self._heard(quic, event)
         self._flush(address)
+
+    def _heard(self, quic: Quic, event: QuicEvent) -> None:
+        if isinstance(event, StreamReceived) and event.end:
+            quic.send(b"all of it")
 
     def _flush(self, address: tuple[str, int]) -> None:
         quic = self._lines[address]
@@ -110,6 +115,14 @@ class _QuicSink(_Echo):
     def _expire(self, address: tuple[str, int]) -> None:
         self._lines[address].expire(monotonic())
         self._flush(address)
+
+
+class _QuicEcho(_QuicSink):
+    """The limit of a message: the QUIC library and a socket, and each word comes back."""
+
+    def _heard(self, quic: Quic, event: QuicEvent) -> None:
+        if isinstance(event, Received):
+            quic.send(event.data)
 
 
 async def _served(protocol: asyncio.DatagramProtocol, port: int) -> None:
