@@ -266,12 +266,12 @@ def test_a_pipe_whose_other_end_is_gone_is_over(
 def test_a_pipe_goes_on_with_whoever_only_looks_offline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shell.line.pipes.LOOK", 0.01)
+    monkeypatch.setattr("shell.line.pipes.LOOK", 0.03)
 
     async def talk() -> None:
         town, alice, bob = await two(tmp_path)
         pipe, theirs = await joined(alice, bob)
-        monkeypatch.setattr("shell.line.pipes.OFFLINE_PATIENCE", 0.2)
+        monkeypatch.setattr("shell.line.pipes.OFFLINE_PATIENCE", 1.0)
         alice.line.presence("bob", online=False)
         looks, ask = 0, alice.line.network.endpoint.keep_alive
 
@@ -282,7 +282,7 @@ def test_a_pipe_goes_on_with_whoever_only_looks_offline(
 
         monkeypatch.setattr(alice.line.network.endpoint, "keep_alive", look)
         async with asyncio.timeout(PATIENCE):
-            while looks < 50:  # twice as long as somebody who is gone is waited for  # noqa: ASYNC110
+            while looks < 50:  # longer than somebody who is gone is waited for  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             await pipe.source.feed(b"still here")
             assert await theirs.sink.read() == b"still here"
