@@ -20,6 +20,7 @@ from shell.kit.theme import NAME, OWN, QUIET, WARNING, marked, unicode_works
 from wire.display import safe
 
 MAX_FOLLOWED = 1_000  # messages of one's own whose marks may still change
+TAB = 8  # columns
 MAX_QUOTED = 40  # characters of a message that is told of
 KEYS = (
     "Every line is a message; /COMMAND is a command, /end or Ctrl-D ends. Alt-Enter begins a new line, "
@@ -115,7 +116,9 @@ class Conversation:
         row = Table.grid(padding=(0, 1, 0, 0))
         row.add_column(no_wrap=True)
         row.add_column(overflow="fold")
-        row.add_row(Text(time, QUIET), spoken_text(message, OWN if own else NAME))
+        words = spoken_text(message, OWN if own else NAME)
+        words.expand_tabs(TAB)  # which the width of a column does not count
+        row.add_row(Text(time, QUIET), words)
         return row
 
 

@@ -81,8 +81,7 @@ def news(event: Event, *, time_format: str, plain: bool) -> Text | None:
         case KeyChanged(name, pinned, presented):
             return Text(
                 f"WARNING: the key of {safe(name)} has changed. Somebody may be between you, or {safe(name)} "
-                f"has a new machine.\n  pinned  {show_fingerprint(pinned)}\n"
-                f"  now     {show_fingerprint(presented)}\n"
+                f"has a new machine.\nwas {show_fingerprint(pinned)}\nnow {show_fingerprint(presented)}\n"
                 f"Nothing passes until you check with {safe(name)} and type: accept-key {safe(name)}",
                 ALARM,
             )

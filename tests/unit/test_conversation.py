@@ -107,6 +107,11 @@ def test_long_and_several_lines_stay_behind_the_time() -> None:
     assert "".join(row.strip() for row in rows[1:]) == "漢字" * 30
 
 
+def test_what_a_tab_moves_to_the_right_is_not_broken() -> None:
+    line = conversation().said(theirs("code:\n\tif x:\n\t\treturn y"), TODAY)[-1]
+    assert shown(line.shown).splitlines()[1:] == [f"{' ' * 14}if x:", f"{' ' * 22}return y"]
+
+
 def test_escape_sequences_are_shown_and_right_to_left_text_is_isolated() -> None:
     line = conversation().said(theirs("\x1b[2J שלום!"), TODAY)[-1]
     assert shown(line.shown) == "12:00 bob: \u2068␛[2J שלום!\u2069"

@@ -8,7 +8,11 @@ from rich.console import Console
 
 from shell.app import Shell
 from shell.commands.consent import SafetyNumber
+from shell.events import KeyChanged
+from shell.kit.hanging import hung
+from shell.news import news
 from shell.settings import ShellSettings
+from wire.certificates import show_fingerprint
 
 COLUMNS = 38
 
@@ -23,6 +27,15 @@ def test_a_safety_number_stays_in_its_groups() -> None:
         groups[4:8],
         groups[8:],
     ]
+
+
+def test_the_fingerprints_of_a_changed_key_stand_below_each_other_in_a_window_of_60(tmp_path: Path) -> None:
+    shown = news(KeyChanged("bob", b"1" * 32, b"2" * 32), time_format="%H:%M", plain=False)
+    out = io.StringIO()
+    Console(file=out, width=60).print(hung(shown or ""))
+    assert (
+        f"\n    was {show_fingerprint(b'1' * 32)}\n    now {show_fingerprint(b'2' * 32)}\n" in out.getvalue()
+    )
 
 
 @pytest.mark.parametrize(
