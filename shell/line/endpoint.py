@@ -39,7 +39,8 @@ MAX_HALF_OPEN = 4  # connections from one address that are not proven yet
 RETRY_HALF_OPEN = 16  # unproven lines from which on callers must show that they are where they say
 HANDSHAKE_PATIENCE = 10.0  # seconds for a line to open, else it is dropped
 CLAIM_AFTER = 1.0  # seconds that direct ways get before the relay is asked; it is tried after three
-ACK_HOLD = 0.002  # seconds for a receipt to take along the ACK of its message; max_ack_delay is 0.025
+ACK_HOLD = 0.001  # seconds for a receipt to take along the ACK of its message; on a short path the writer
+# asks after two whether that arrived (RFC 9002 §6.2)
 PATH_TICK = 1.0  # seconds between looks at silent and relayed paths
 
 

@@ -191,24 +191,6 @@ def test_the_greatest_question_arrives_and_what_is_greater_is_refused_here(tmp_p
     asyncio.run(talk())
 
 
-def test_a_receipt_takes_the_acknowledgement_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shell.line.endpoint.ACK_HOLD", PATIENCE)
-
-    async def talk() -> None:
-        town, alice, bob = await two(tmp_path)
-        await alice.line.settled(await alice.line.write("bob", "hello"), PATIENCE)
-        sent: list[int] = []
-        bob.line.network.endpoint.socket.tracer = lambda out, address, datagram: sent.append(out)
-        for number in range(20):
-            written = await alice.line.write("bob", f"hello {number}")
-            assert (await alice.line.settled(written, PATIENCE)).state is State.DELIVERED
-        assert sent.count(True) < 30, "one datagram answers one message, and a few keep the line"
-        for person in (alice, bob):
-            await town.leave(person)
-
-    asyncio.run(talk())
-
-
 def test_what_the_disk_refused_does_not_hold(tmp_path: Path) -> None:
     async def talk() -> None:
         town, alice, bob = await two(tmp_path)
