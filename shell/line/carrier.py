@@ -191,10 +191,10 @@ class Carrier:
         """No more bytes of this one, in neither direction."""
         sending, taking = self._out.pop(transfer.id, None), self._in.pop(transfer.id, None)
         if sending is not None:
-            _cancel(sending[1])
+            sending[1].cancel()
             sending[0].cut()
         if taking is not None:
-            _cancel(taking[1])
+            taking[1].cancel()
             taking[0].close()
         source = self._sources.pop(transfer.id, None)
         if source is not None:
@@ -238,9 +238,3 @@ class Carrier:
 
     def _say(self, channel: Channel, frame: Frame) -> None:
         self._endpoint.send(channel, (frame,))
-
-
-def _cancel(task: asyncio.Task[None]) -> None:
-    """A transfer may come to its end in its own task."""
-    if task is not asyncio.current_task():
-        task.cancel()

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 MAX_TURNS = 4 * MAX_OPEN  # of one person that may wait for the disk; a new line brings two for each transfer
 
+_ENDED = "Your session has ended, and what was under way with it."
 Action = Callable[[], list[TransferEffect]]
 
 
@@ -71,17 +72,39 @@ class Turns:
             await self.perform(action)
         except MailboxFailed as error:
             self._tell(StorageFailed(str(error)))
+        except NotLoggedIn as error:
+            log.info("event=turn_failed reason=%r", str(error))
         except Exception:  # the task's edge: the next turn comes
             log.exception("event=transfer_fault")
 
     async def perform(self, action: Action) -> None:
-        """Takes a turn. Raises what `action` raises, and `MailboxFailed`."""
-        async with self._turn:
-            effects = action()
-            await self._keep([effect for effect in effects if isinstance(effect, KeepTransfer)])
-            for effect in effects:
-                await self._act(effect)
+        """Takes a turn. Raises what `action` raises, `MailboxFailed`, `NotLoggedIn` when the session ends.
+
+        What has begun comes to its end: whoever stops waiting for it does not leave half of it done.
+        """
+        taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tasks.spawn(self._take(action, taken), "turn")
+        await taken
+
+    async def _take(self, action: Action, taken: "asyncio.Future[None]") -> None:
+        try:
+            async with self._turn:
+                if not taken.cancelled():
+                    await self._carry_out(action())
+        except asyncio.CancelledError:
+            _fail(taken, NotLoggedIn(_ENDED))
+            raise
+        except Exception as error:  # it is for whoever waits
+            _fail(taken, error)
+        else:
+            if not taken.done():
+                taken.set_result(None)
         self.taken()
+
+    async def _carry_out(self, effects: list[TransferEffect]) -> None:
+        await self._keep([effect for effect in effects if isinstance(effect, KeepTransfer)])
+        for effect in effects:
+            await self._act(effect)
 
     async def _keep(self, keeps: list[KeepTransfer]) -> None:
         if not keeps:
@@ -104,7 +127,7 @@ class Turns:
             self._watchers.append(watcher)
             await watcher
         if self._ended:
-            raise NotLoggedIn("Your session has ended, and what was under way with it.")
+            raise NotLoggedIn(_ENDED)
 
     def taken(self) -> None:
         """Something is different; whoever waits looks again."""
@@ -112,3 +135,10 @@ class Turns:
             if not watcher.done():
                 watcher.set_result(None)
         self._watchers.clear()
+
+
+def _fail(taken: "asyncio.Future[None]", error: Exception) -> None:
+    if taken.done():
+        log.info("event=turn_failed reason=%r", str(error))  # nobody waits for it any more
+    else:
+        taken.set_exception(error)

@@ -218,3 +218,24 @@ def test_what_a_killed_shell_left_of_what_is_over_is_swept(tmp_path: Path) -> No
             await town.leave(person)
 
     asyncio.run(talk())
+
+
+def test_whoever_stops_waiting_leaves_nothing_half_done(tmp_path: Path) -> None:
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        sent = await alice.line.files.send("bob", plans(tmp_path))
+        number = (await offered(bob)).number
+        slow = threading.Event()
+        busy = asyncio.create_task(bob.mailbox.read(lambda connection: slow.wait(PATIENCE)))
+        ending = asyncio.create_task(bob.line.files.end(number))
+        while not bob.line.files.core.numbered(number).over:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
+        ending.cancel()
+        await asyncio.gather(ending, return_exceptions=True)
+        slow.set()
+        await busy
+        assert (await over(alice, sent)).reason is StopReason.DECLINED
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
