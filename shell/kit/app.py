@@ -25,7 +25,7 @@ from settings.spelling import nearest
 from shell.kit import terminal, theme
 from shell.kit.command import Command, Outcome, Parser, install, verbatim_names
 from shell.kit.errors import CommandError, ExitCode
-from shell.kit.hanging import hung
+from shell.kit.hanging import hung, sentence
 from shell.kit.keys import give_keys
 from shell.kit.live import LiveLines
 from shell.kit.plain import PlainLines
@@ -166,7 +166,7 @@ class ConsoleApp(cmd2.Cmd):
         if rendered is not None:
             # A person's lines break between words; a script's sentences stay whole.
             wraps = not self.plain and (self.interactive or isinstance(rendered, Table | Group))
-            self.poutput(rendered, soft_wrap=not wraps)
+            self.poutput(sentence(rendered), soft_wrap=not wraps)
 
     @contextlib.contextmanager
     def drawing(self) -> Iterator[Callable[[RenderableType], None]]:

@@ -38,6 +38,11 @@ def hung(shown: RenderableType) -> RenderableType:
     return Hanging(shown) if isinstance(shown, Text) else shown
 
 
+def sentence(shown: RenderableType) -> RenderableType:
+    """A text of one line as one entry; anything else as it is, with a look of its own."""
+    return hung(shown) if isinstance(shown, Text) and "\n" not in shown.plain else shown
+
+
 def _rows(line: Text, console: Console, width: int) -> Iterator[Text]:
     line.expand_tabs(console.tab_size)
     first = line.wrap(console, width, overflow="fold", no_wrap=False)[0]

@@ -8,12 +8,14 @@ from datetime import date
 import pytest
 from rich.console import RenderableType
 
+from shell.commands.files import Moved, Transferred
 from shell.commands.look import ConversationRow, Found, HitRow, InboxList, LetterRow, Letters
 from shell.commands.questions import Answered
 from shell.commands.scripts import Waited
 from shell.conversation import Conversation, Spoken
-from shell.events import Event, MessageArrived, NoticeArrived, SessionEnded, Unreached
+from shell.events import Event, FileOffered, MessageArrived, NoticeArrived, SessionEnded, Unreached
 from shell.kit.app import ConsoleApp
+from shell.kit.command import Outcome
 from shell.news import news
 from wire.messages import CloseReason
 
@@ -41,16 +43,19 @@ def columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(COLUMNS))
 
 
-def outcomes(text: str, *, plain: bool) -> Iterator[RenderableType]:
+def outcomes(text: str) -> Iterator[Outcome]:
     letter = LetterRow("mallory", False, text, NOON, "received")
     hit = HitRow("mallory", False, text, NOON, "received", [letter], [letter])
     row = ConversationRow("mallory", "online", 1, 1, text, NOON)
-    yield Letters([letter, letter], "bob", "%H:%M").render(plain=plain)
-    yield Found([hit, hit], "lunch", "bob", "%H:%M").render(plain=plain)
-    yield InboxList([row], "%H:%M").render(plain=plain)
-    yield Waited("message", "mallory", text).render(plain=plain)
-    yield Waited("notice", "", text).render(plain=plain)
-    yield Answered("mallory", text, True).render(plain=plain)
+    yield Letters([letter, letter], "bob", "%H:%M")
+    yield Found([hit, hit], "lunch", "bob", "%H:%M")
+    yield InboxList([row], "%H:%M")
+    yield Waited("message", "mallory", text)
+    yield Waited("notice", "", text)
+    yield Answered("mallory", text, True)
+    moved = Moved(1, "mallory", False, "file", text, 1, 1, "done", f"/home/bob/{text}")
+    yield moved
+    yield Transferred([moved])
 
 
 def above_the_prompt(text: str, *, plain: bool) -> Iterator[RenderableType]:
@@ -58,6 +63,7 @@ def above_the_prompt(text: str, *, plain: bool) -> Iterator[RenderableType]:
         MessageArrived("mallory", text, NOON),
         MessageArrived("mallory", text, NOON, choices=(text, text)),
         NoticeArrived(text),
+        FileOffered("mallory", 1, "file", text, 1),
         SessionEnded(CloseReason.KICKED, text),
         Unreached("mallory", text),
     ]
@@ -74,20 +80,34 @@ def forged(shown: str) -> list[str]:
     return re.findall(rf"^ {{0,3}}(?:{FORGED[:12]}|{PROMPT[:4]}).*", shown, re.MULTILINE)
 
 
+def console(screen: io.StringIO, *, plain: bool = False) -> ConsoleApp:
+    return ConsoleApp(prompt="bob> ", plain=plain, stdout=screen, stderr=screen)
+
+
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("plain", [False, True])
-def test_nothing_is_forged_at_a_terminal(text: str, plain: bool, columns: None) -> None:
-    screen = Screen()
-    app = ConsoleApp(prompt="bob> ", plain=plain, stdout=screen, stderr=screen)
-    for shown in (*outcomes(text, plain=plain), *above_the_prompt(text, plain=plain)):
+def test_nothing_is_forged_at_a_terminal(
+    text: str, plain: bool, columns: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ConsoleApp, "interactive", True)
+    for outcome in outcomes(text):
+        screen = Screen()
+        console(screen, plain=plain).show(outcome)
+        assert not forged(screen.getvalue()), outcome
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("plain", [False, True])
+def test_nothing_is_forged_above_the_prompt(text: str, plain: bool, columns: None) -> None:
+    app = console(Screen(), plain=plain)
+    for shown in above_the_prompt(text, plain=plain):
         written = app.rendered(shown)
         assert not forged(written), written
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_nothing_is_forged_for_a_program(text: str, columns: None) -> None:
-    output = io.StringIO()
-    app = ConsoleApp(prompt="bob> ", stdout=output, stderr=output)
-    for shown in outcomes(text, plain=False):
-        app.poutput(shown, soft_wrap=True)
-    assert not forged(output.getvalue())
+    for outcome in outcomes(text):
+        output = io.StringIO()
+        console(output).show(outcome)
+        assert not forged(output.getvalue()), outcome
