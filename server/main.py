@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import wire
 from settings.options import OptionsParser
+from settings.streams import open_closed_streams
 
 if TYPE_CHECKING:
     from server.announcer import Announcer
@@ -21,6 +22,7 @@ EXIT_USER, EXIT_USAGE, EXIT_NETWORK = 1, 2, 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the phone book; the exit code."""
+    open_closed_streams()
     options = make_parser().parse_args(arguments)
     # The rest is imported when it is known to be needed: --version and --help answer at once.
     import msgspec

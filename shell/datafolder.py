@@ -12,7 +12,6 @@ joined.toml                       the phone book and the account that `join` cho
 """
 
 import asyncio
-import contextlib
 import fcntl
 import hashlib
 import logging
@@ -223,14 +222,22 @@ class AccountFolder:
         Raises `DataFolderError` where another shell does not leave it within `CLAIM_PATIENCE`.
         """
         _make_folder(self._path)
-        lock = os.open(self._path / _LOCK_FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = self._path / _LOCK_FILE
+        try:
+            self._lock = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DataFolderError(f"{file} cannot be written: {error.strerror}.") from None
         for _ in range(round(CLAIM_PATIENCE / _CLAIM_PAUSE)):
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._lock = lock
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await asyncio.sleep(_CLAIM_PAUSE)
+            except OSError as error:  # some network file systems have no locks: it is as it was without one
+                log.info("event=no_lock folder=%s reason=%r", self._path, error.strerror)
                 return
-            await asyncio.sleep(_CLAIM_PAUSE)
-        os.close(lock)
+            else:
+                return
+        self.release()
         raise DataFolderError(
             f"Another shell is in this account with the same data folder ({self._path}); leave it first, or "
             "give this one a folder of its own with --data."

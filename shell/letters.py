@@ -146,10 +146,18 @@ def contacts(connection: sqlite3.Connection) -> list[Contact]:
             Fingerprint(presented) if presented else None,
             MessageId(read) if read else None,
             certificate,
-            msgspec.json.decode(endpoints, type=tuple[Endpoint, ...]),
+            _endpoints(endpoints),
         )
         for key, name, consent, pinned, verified, presented, read, certificate, endpoints in rows
     ]
+
+
+def _endpoints(encoded: bytes) -> tuple[Endpoint, ...]:
+    """None where one is not taken for an address any more: the next line shows where somebody is."""
+    try:
+        return msgspec.json.decode(encoded, type=tuple[Endpoint, ...])
+    except msgspec.ValidationError:
+        return ()
 
 
 def unsettled(connection: sqlite3.Connection) -> list[Outgoing]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import wire
 from settings.options import OptionsParser
+from settings.streams import open_closed_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ _NEED_NOBODY = (*_ENTERS, "discover", "group", "help")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the shell; the exit code."""
+    open_closed_streams()
     options = make_parser().parse_args(arguments)
     code = 0
     try:

@@ -17,6 +17,7 @@ from wire.names import NameKey, name_key
 
 MAX_WAKING = 60.0  # seconds in which everybody comes back after the phone book was away
 MAX_RETRY = 60.0  # seconds between attempts to reach somebody who is online, at most
+MAX_DOUBLINGS = 6  # of the time between two attempts, until it is `MAX_RETRY`
 RECEIPT_PATIENCE = 10.0  # seconds without a receipt after which a line counts as dead
 RACE = 5.0  # seconds within which two lines, one dialed by each side, count as dialed at once
 
@@ -54,10 +55,11 @@ class Delivery(People):
         lost = self._lost(peer)
         if code is LineClose.KEY_NOT_TRUSTED:
             return [*lost, *self._turned_away(peer, now)]
-        if code in _COMPLAINTS or not (over.useful or now - over.opened > RECEIPT_PATIENCE):
+        in_vain = peer.outbox.undelivered and not over.useful and now - over.opened <= RECEIPT_PATIENCE
+        if in_vain or code in _COMPLAINTS:
             # Once may be chance. Whoever ends every line, for whatever reason, is called less and less.
             peer.useless += 1
-            peer.retry_at = now + min(MAX_RETRY, 2.0**peer.useless - 2)
+            peer.retry_at = now + min(MAX_RETRY, 2.0 ** min(peer.useless, MAX_DOUBLINGS) - 2)
         return [*lost, *self._advance(peer, now)]
 
     def dial_failed(self, name: str, reason: str, now: float, *, offline: bool) -> list[Effect]:
@@ -70,7 +72,7 @@ class Delivery(People):
             peer.online = False
             return self._advance(peer, now)
         peer.failures += 1
-        peer.retry_at = now + min(MAX_RETRY, 2.0**peer.failures)
+        peer.retry_at = now + min(MAX_RETRY, 2.0 ** min(peer.failures, MAX_DOUBLINGS))
         return [Tell(Unreached(peer.contact.name, reason))] if peer.failures == 1 else []
 
     def presence(self, name: str, *, online: bool, now: float) -> list[Effect]:

@@ -27,7 +27,7 @@ from shell.line.tasks import Tasks
 log = logging.getLogger(__name__)
 
 MAX_FAULT_LOGS = 20  # lines that faults may write into the log
-ENDED = "Your session has ended, and what was under way with it."
+ENDED = "Your session has ended; what was kept by then is there when you log in again."
 MAX_WAITING = 10_000  # happenings that may wait; a line that brings more is closed
 MAX_BATCH = 512  # happenings that share one commit
 _KEEPS = (

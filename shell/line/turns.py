@@ -11,6 +11,7 @@ from functools import partial
 from shell import ledger
 from shell.errors import MailboxFailed, NotLoggedIn
 from shell.events import Event, StorageFailed
+from shell.line.happenings import ENDED
 from shell.line.tasks import Tasks
 from shell.line.transfer import MAX_OPEN, KeepTransfer, TransferEffect
 from shell.mailbox import Mailbox
@@ -20,7 +21,6 @@ log = logging.getLogger(__name__)
 
 MAX_TURNS = 4 * MAX_OPEN  # of one person that may wait for the disk; a new line brings two for each transfer
 
-_ENDED = "Your session has ended, and what was under way with it."
 Action = Callable[[], list[TransferEffect]]
 
 
@@ -127,7 +127,7 @@ class Turns:
             self._watchers.append(watcher)
             await watcher
         if self._ended:
-            raise NotLoggedIn(_ENDED)
+            raise NotLoggedIn(ENDED)
 
     def taken(self) -> None:
         """Something is different; whoever waits looks again."""

@@ -1,4 +1,5 @@
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -137,6 +138,23 @@ def test_any_letter_can_be_written_in_a_locale_without_it(server: Server, tmp_pa
     assert (code, "LC_ALL" in said) == (1, True)
     told = parley(*alice, "--user", "alice", "--json", "-c", "history bób", password="correct hörse")
     assert [json.loads(line)["text"] for line in told.stdout.splitlines()] == ["hé", "漢字", "naïve"]
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_nowhere(server: Server, tmp_path: Path, closed: str) -> None:
+    options = ("--server", server.address, "--data", str(tmp_path / "alice"))
+    command = shlex.join([sys.executable, "-m", "shell.main", *options, "-c", "signup alice", "-c", "status"])
+    ended = subprocess.run(
+        ["sh", "-c", f"{command} {closed}"],
+        capture_output=True,
+        text=True,
+        env=environment(PARLEY_PASSWORD=PASSWORD),
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ("alice" in ended.stdout) is (">&-" not in closed.replace("2>&-", ""))
 
 
 def test_commands_come_from_a_pipe(server: Server, tmp_path: Path) -> None:

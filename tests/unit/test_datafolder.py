@@ -79,6 +79,13 @@ def test_one_shell_at_a_time_is_in_an_account(tmp_path: Path, monkeypatch: pytes
     asyncio.run(talk())
 
 
+def test_a_lock_that_cannot_be_is_said_in_one_line(tmp_path: Path) -> None:
+    account = DataFolder(tmp_path).account(TICKET_KEY, ALICE)
+    (account.mailbox.parent / "in-use.lock").mkdir(parents=True)
+    with pytest.raises(DataFolderError, match="cannot be written"):
+        asyncio.run(account.claim())
+
+
 @pytest.mark.parametrize("key", [".", "..", "../alice", "/", ".alice"])
 def test_every_account_has_a_folder_of_its_own_inside(tmp_path: Path, key: str) -> None:
     account = DataFolder(tmp_path / "data").account(TICKET_KEY, NameKey(key))

@@ -179,7 +179,7 @@ def test_whoever_ends_every_line_is_called_less_and_less() -> None:
     core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED, BOB)])
     core.write("bob", message(), 0.0)
     dials, now, line = 0, 0.0, 0
-    while now < 600.0:
+    while now < 600.0 or line < 3:
         line += 1
         core.line_opened(line, "bob", BOB, calling=True, now=now)
         effects = core.line_closed(line, LineClose.DONE, now)
@@ -192,6 +192,24 @@ def test_whoever_ends_every_line_is_called_less_and_less() -> None:
     core.received(line + 1, Receipt(message().id, Verdict.DELIVERED), now)
     core.write("bob", message(1), now)
     assert Dial(KEY, "bob") in core.line_closed(line + 1, None, now + 1.0), "a useful line makes up for all"
+
+
+def test_the_time_between_two_calls_is_bounded_however_often_they_fail() -> None:
+    core = LineCore(OWN)
+    core.write("bob", message(), 0.0)
+    for number in range(2_000):
+        core.dial_failed("bob", "", number * 100.0, offline=False)
+        assert Dial(KEY, "bob") in core.tick(number * 100.0 + 61.0)
+        core.line_opened(number, "bob", BOB, calling=True, now=number * 100.0 + 62.0)
+        core.line_closed(number, LineClose.DONE, number * 100.0 + 62.0)
+
+
+def test_whoever_only_listens_calls_back_at_once() -> None:
+    core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED, BOB)])
+    for number in range(5):
+        core.line_opened(number, "bob", BOB, calling=False, now=float(number))
+        core.line_closed(number, LineClose.DONE, float(number))
+    assert Dial(KEY, "bob") in core.write("bob", message(), 5.0)
 
 
 def test_what_was_refused_is_never_called_delivered() -> None:
