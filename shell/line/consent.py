@@ -78,10 +78,15 @@ class Consents(Delivery):
         """The disk has it."""
         self._peers[contact.key].kept = contact
 
-    def contact_not_kept(self, contact: Contact) -> None:
-        """The disk refused it: what was decided does not hold, as it would not after a restart."""
+    def contact_not_kept(self, contact: Contact) -> list[Effect]:
+        """The disk refused it: what was decided does not hold, as it would not after a restart.
+
+        A line whose key it was to remember ends: without a pin nobody would notice another key.
+        """
         peer = self._peers[contact.key]
+        unpinned = contact.pinned != peer.kept.pinned
         peer.contact = peer.kept
+        return self._hang_up(peer, LineClose.DONE) if unpinned else []
 
     # --- inside -----------------------------------------------------------------------------------------
 
@@ -113,7 +118,7 @@ class Consents(Delivery):
 
     def _accept(self, peer: Peer) -> list[Effect]:
         effects = self._change(peer, consent=Consent.ACCEPTED)
-        if peer.held:
+        if peer.held or peer.overflowed:
             effects.append(ReleaseHeld(peer.contact.key))
         return [*effects, WatchPresence(peer.contact.name)]
 

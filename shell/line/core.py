@@ -112,7 +112,7 @@ class LineCore(Consents):
             if self._keeps(peer.line, newcomer, key):
                 return [*effects, HangUp(line, LineClose.REPLACED)]
             effects += self._hang_up(peer, LineClose.REPLACED)
-        peer.line, peer.failures, peer.owes_receipts = newcomer, 0, False
+        peer.line, peer.failures, peer.owes_receipts, peer.overflowed = newcomer, 0, False, False
         self._lines[line] = peer.contact.key
         return [*effects, *self._say_read(peer, line), *self._send(peer, now)]
 
@@ -130,6 +130,8 @@ class LineCore(Consents):
             return [KeepRead(key, MessageId(frame.id))]
         if peer.line is not None and peer.line.id == line and peer.line.deaf_since is not None:
             return []
+        if peer.overflowed and peer.contact.consent is Consent.ACCEPTED:
+            return []  # what had no room before comes first, on the line that follows the consent
         # Behind one that is still being held it is held too, or it would be shown before it.
         held = peer.contact.consent is not Consent.ACCEPTED or peer.holding > 0
         peer.holding += held
@@ -206,6 +208,7 @@ class LineCore(Consents):
         peer.held = 0
         receipts = [] if silent else [Receipt(message_id, Verdict.REFUSED) for message_id in ids]
         effects = self._settle(peer, receipts, now)
+        peer.overflowed = False
         if peer.pushed_out:
             # Who asks again needs another introduction, and the phone book gives so many of them a minute.
             peer.pushed_out = False

@@ -274,7 +274,7 @@ class Line(Decisions):
             if isinstance(keep, KeepOutgoing):
                 self._core.not_written(keep.message)
             elif isinstance(keep, KeepContact):
-                self._core.contact_not_kept(keep.contact)
+                self._happenings.put(partial(list, self._core.contact_not_kept(keep.contact)))
             elif isinstance(keep, KeepIncoming):
                 self._core.incoming_not_kept(keep.message, keep.line, monotonic())
         for act in acts:

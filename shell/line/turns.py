@@ -92,7 +92,7 @@ class Turns:
                 if not taken.cancelled():
                     await self._carry_out(action())
         except asyncio.CancelledError:
-            _fail(taken, NotLoggedIn(_ENDED))
+            _fail(taken, NotLoggedIn(ENDED))
             raise
         except Exception as error:  # it is for whoever waits
             _fail(taken, error)

@@ -212,6 +212,35 @@ def test_whoever_only_listens_calls_back_at_once() -> None:
     assert Dial(KEY, "bob") in core.write("bob", message(), 5.0)
 
 
+def test_a_key_that_the_disk_did_not_keep_is_on_no_line() -> None:
+    core = LineCore(OWN)
+    (keep,) = (effect for effect in opened(core) if isinstance(effect, KeepContact))
+    assert HangUp(1, LineClose.DONE) in core.contact_not_kept(keep.contact)
+    assert core.received(1, Text(ID, 1.0, "hello"), 1.0) == []
+    contact = core.contact("bob")
+    assert contact is not None
+    assert contact.pinned is None
+    (keep,) = (effect for effect in opened(core, 2) if isinstance(effect, KeepContact))
+    core.contact_kept(keep.contact)
+    (keep,) = (effect for effect in core.accept("bob", 2.0) if isinstance(effect, KeepContact))
+    assert core.contact_not_kept(keep.contact) == []
+    assert core.line_of("bob") == 2, "whose key is kept, the line stays"
+
+
+def test_what_comes_after_what_had_no_room_waits_for_it() -> None:
+    core = LineCore(OWN)
+    opened(core)
+    core.incoming_kept(incoming(core), Kept.NEW, 1)
+    more = core.received(1, Text(MessageId(b"2" * 16), 2.0, "no room"), 2.0)
+    assert isinstance(more[0], KeepIncoming)
+    core.incoming_kept(more[0].message, Kept.NO_ROOM, 1)
+    assert ReleaseHeld(KEY) in core.accept("bob", 3.0)
+    assert core.received(1, Text(MessageId(b"3" * 16), 3.0, "next"), 3.0) == []
+    assert HangUp(1, LineClose.REPLACED) in core.held_released(KEY, [], 3.0)
+    opened(core, 2)
+    assert core.received(2, Text(MessageId(b"2" * 16), 2.0, "no room"), 4.0)
+
+
 def test_what_was_refused_is_never_called_delivered() -> None:
     core = LineCore(OWN, [Contact(KEY, "bob", Consent.ACCEPTED)])
     opened(core)
