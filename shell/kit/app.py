@@ -30,7 +30,7 @@ from shell.kit.keys import give_keys
 from shell.kit.live import LiveLines
 from shell.kit.plain import PlainLines
 from shell.kit.recorder import TRANSCRIPT, Recorder
-from shell.kit.records import write_records
+from shell.kit.records import unwritable, write_records
 from shell.kit.theme import ALARM, Theme
 from shell.kit.typed import between_words, private_file, readable
 from shell.kit.verbatim import VerbatimParser
@@ -252,6 +252,7 @@ class ConsoleApp(cmd2.Cmd):
                 return ExitCode.INTERRUPTED
             if leave or self.exit is not ExitCode.DONE:
                 break
+        unwritable(self.stdout)  # a reader that has stopped reading is no error
         return self.exit
 
     def run_pipe(self) -> ExitCode:
@@ -355,6 +356,8 @@ class ConsoleApp(cmd2.Cmd):
     def pexcept(self, exception: BaseException, **options: Any) -> None:
         """One line for every error; what nobody foresaw goes into the log with its traceback."""
         known = self.translate(exception)
+        if known is None and isinstance(exception, OSError):
+            known = unwritable(self.stdout)
         if known is None:
             log.error("event=command_fault", exc_info=exception)
             known = CommandError(

@@ -1,11 +1,13 @@
-"""What `--json` prints: one object a line."""
+"""What `--json` prints, one object a line; and outputs that take no more."""
 
 import contextlib
+import os
 from collections.abc import Iterable
 from typing import TextIO
 
 import msgspec
 
+from shell.kit.errors import CommandError
 from shell.kit.theme import unicode_works
 from wire.display import escaped
 
@@ -18,3 +20,17 @@ def write_records(stream: TextIO, records: Iterable[object]) -> None:
         lines = (msgspec.json.encode(record).decode() for record in records)
         stream.writelines(f"{escaped(line, ascii_only=ascii_only)}\n" for line in lines)
         stream.flush()
+
+
+def unwritable(stream: TextIO) -> CommandError | None:
+    """What to say of an output that takes no more, and gets no more from now on; None for one that does.
+
+    A reader that has stopped reading has nothing to be told of.
+    """
+    try:
+        stream.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):  # else it is tried again, and told, at the end of the process
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return CommandError(f"The output cannot be written: {error.strerror}.", code="output-failed")
+    return None

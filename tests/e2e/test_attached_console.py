@@ -47,6 +47,19 @@ def attached(folder: Path) -> Iterator[Terminal]:
         yield terminal
 
 
+def test_a_reader_that_stops_reading_is_no_error(server: Server) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "server.main", "console", "--data", str(server.folder), "-c", "stats"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(PYTHONUNBUFFERED=""),
+    ) as writing:
+        assert writing.stdout is not None
+        assert writing.stderr is not None
+        writing.stdout.close()
+        assert (writing.stderr.read(), writing.wait(PATIENCE)) == (b"", 0)
+
+
 def test_one_shots_json_pipes_and_exit_codes(server: Server, tmp_path: Path) -> None:
     sign_up(server, "alice")
     listed = console(server.folder, "--json", "-c", "accounts")

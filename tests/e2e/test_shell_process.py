@@ -67,9 +67,10 @@ def test_errors_in_json_are_objects_on_stderr(server: Server, tmp_path: Path) ->
     assert json.loads(one_line(ended.stderr))["error"] == "wrong-credentials"
 
 
-@pytest.mark.parametrize("command", ["status", "contacts", "help"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["status", "help"])
 def test_output_that_cannot_be_written_is_said_in_one_line(
-    server: Server, tmp_path: Path, command: str
+    server: Server, tmp_path: Path, command: str, unbuffered: str
 ) -> None:
     full = Path("/dev/full")
     if not full.exists():
@@ -82,7 +83,7 @@ def test_output_that_cannot_be_written_is_said_in_one_line(
             stdout=output,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment(PARLEY_PASSWORD=PASSWORD),
+            env=environment(PARLEY_PASSWORD=PASSWORD, PYTHONUNBUFFERED=unbuffered),
             timeout=PATIENCE,
             check=False,
         )
