@@ -2,6 +2,7 @@
 
 import argparse
 import codecs
+import logging
 import shutil
 import threading
 from collections.abc import Callable
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from shell.console import UserConsole
     from shell.line.pipes import Pipe
+
+log = logging.getLogger(__name__)
 
 TOPIC = "Files"
 CALL_PATIENCE = 30.0  # seconds for the network thread, beyond what the command itself waits
@@ -194,9 +197,14 @@ def _feed(app: "UserConsole", joined: "Pipe") -> None:
     stream = None if app.stdin.isatty() else getattr(app.stdin, "buffer", None)
     try:
         while stream is not None and (data := stream.read1(PIPE_READ)):
-            app.call(joined.source.feed(data), FOREVER)
-    finally:
-        app.bridge.call(joined.source.end())
+            if not app.call(joined.source.feed(data), FOREVER):
+                return
+        app.call(joined.source.end())
+    except OSError as error:  # what was not read to its end must not look so
+        log.warning("event=pipe_input_failed reason=%r", error)
+        app.bridge.submit(app.messenger.line.files.close_pipe(joined))
+    except Exception as error:  # the thread's edge: the shell may end at any moment
+        log.info("event=pipe_input_ended reason=%r", error)
 
 
 def _writer(app: "UserConsole") -> Callable[[bytes], None]:

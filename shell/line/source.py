@@ -177,14 +177,17 @@ class PipeSource:
         self._grown = asyncio.Event()
         self._shrunk = asyncio.Event()
 
-    async def feed(self, data: bytes) -> None:
-        """Takes bytes in, waiting until there is room for them; drops them once nobody wants them."""
+    async def feed(self, data: bytes) -> bool:
+        """Takes bytes in, waiting until there is room for them; False once nobody wants any."""
         while len(self._kept) >= TRANSFER_WINDOW and not self._closed:
             self._shrunk.clear()
             await self._shrunk.wait()
+        if self._closed:
+            return False
         self._hash.update(data)
         self._kept += data
         self._grown.set()
+        return True
 
     async def end(self) -> None:
         """Nothing follows."""

@@ -83,14 +83,19 @@ def test_what_got_its_name_when_the_shell_was_killed_arrives_once(
 
 
 def pipe(
-    server: Server, folder: Path, name: str, other: str, output: int | IO[bytes] = subprocess.PIPE
+    server: Server,
+    folder: Path,
+    name: str,
+    other: str,
+    output: int | IO[bytes] = subprocess.PIPE,
+    source: int | IO[bytes] = subprocess.PIPE,
 ) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "shell.main", "--server", server.address, "--data", str(folder)),
             *("--user", name, "pipe", other),
         ],
-        stdin=subprocess.PIPE,
+        stdin=source,
         stdout=output,
         stderr=subprocess.PIPE,
         env=environment(PARLEY_PASSWORD=PASSWORD),
@@ -120,6 +125,18 @@ def test_a_pipe_that_is_declined_ends_with_7(friends: Server, tmp_path: Path) ->
     assert (alice.returncode, came) == (7, b""), complaint
     assert b"declined" in complaint
     bob.leave()
+
+
+def test_endless_input_ends_with_the_pipe(friends: Server, tmp_path: Path) -> None:
+    with Path("/dev/zero").open("rb") as endless:
+        alice = pipe(friends, tmp_path / "alice", "alice", "bob", source=endless)
+    bob = pipe(friends, tmp_path / "bob", "bob", "alice")
+    assert bob.stdout is not None
+    assert bob.stdout.read(MIB) == bytes(MIB)
+    bob.send_signal(signal.SIGINT)
+    _, complaint = alice.communicate(timeout=PATIENCE)
+    assert (alice.returncode, complaint) == (1, b"The pipe was cancelled.\n")
+    bob.communicate(timeout=PATIENCE)
 
 
 def test_a_pipe_ends_in_words_when_the_account_is_used_elsewhere(friends: Server, tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_a_pipe_carries_both_ways_and_waits_for_its_reader(tmp_path: Path) -> No
                 parts.append(data)
             return b"".join(parts)
 
-        await theirs.source.feed(b"the other way")
+        assert await theirs.source.feed(b"the other way")
         await theirs.source.end()
         feeding = asyncio.create_task(feed())
         assert await read(ours) == b"the other way"
@@ -233,6 +233,7 @@ def test_a_pipe_carries_both_ways_and_waits_for_its_reader(tmp_path: Path) -> No
             ends = await person.line.files.pipe_over(pipe)
             assert [end.phase for end in ends] == [Phase.DONE] * 2
             await person.line.files.close_pipe(pipe)
+            assert not await pipe.source.feed(b"too late")
         for person in (alice, bob):
             await town.leave(person)
 
