@@ -48,6 +48,7 @@ from wire.tickets import Ticket
 SLICE = 1_000  # sessions that one look through those who are there takes; about 1 ms
 MAX_FRESH = 256  # people who are told when a session's endpoints change; the oldest goes
 MAX_INTRODUCED = 10_000  # people whose endpoints one session may have learned
+DISCONNECTED = "disconnected"  # why a session ended that nobody ended
 
 # Read once: to get at a member of an Enum by its name costs 0.1 us in Python 3.11, a tenth of a look-up.
 _OFFLINE, _CONTACTS = Status.OFFLINE, Visibility.CONTACTS

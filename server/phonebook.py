@@ -23,7 +23,7 @@ from server.administration import Administration
 from server.busy_poll import BusyPoll
 from server.connection import Connection
 from server.datafolder import DataFolder
-from server.directory import Directory
+from server.directory import DISCONNECTED, Directory
 from server.effects import (
     Close,
     Effect,
@@ -52,7 +52,7 @@ from server.upkeep import Upkeep
 from wire.certificates import Fingerprint, fingerprint
 from wire.errors import ErrorCode, Refused
 from wire.messages import CloseReason, Message
-from wire.names import NameKey, name_key
+from wire.names import NameKey
 from wire.relay import PASS_BYTES
 from wire.rpc import encode_push
 from wire.tickets import Ticket, sign_ticket
@@ -67,8 +67,6 @@ SWEEPS = 4  # looks in the shortest patience of the settings, where that makes f
 FORGET = 3_600.0  # seconds between looks for what operators decided and whose time is over
 FLUSH_PATIENCE = 2.0  # seconds at the end for clients to read why it ends
 KIB = 1024
-ENDS_RELAY = frozenset({"kick", "ban", "delete", "passwd", "reset"})
-"""What happens to an account that may use the relay no more, until it is introduced anew."""
 MAX_RECENT = 1_000  # of the last events, kept for `watch --last`
 
 
@@ -292,8 +290,7 @@ class PhoneBookServer:
                     self._task(self._hand_over_knocks(session, key, created))
                 case Happened(what=what):
                     self.counts[what] = self.counts.get(what, 0) + 1
-                    if self.udp.relay is not None and what in ENDS_RELAY:
-                        self.udp.relay.forget(name_key(effect.name))
+                    self.udp.happened(effect, self.directory)
                     self.recent.append(effect)
                     log_event(effect)
                     for watcher in tuple(self.watchers):  # consoles come and go on other threads
@@ -366,7 +363,7 @@ class PhoneBookServer:
         if session is not None:
             connection.client.session_id = None
             self._bound.pop(session, None)  # the session may have ended before it was bound
-            self.perform(self.directory.close(session, time(), "disconnected"))
+            self.perform(self.directory.close(session, time(), DISCONNECTED))
 
     async def _keep_seen(self, account_id: AccountId, times: dict[str, Any]) -> None:
         with contextlib.suppress(Refused):  # a full disk was logged; when somebody was here is no promise

@@ -2,11 +2,13 @@
 or a socket.
 
 Only an introduction makes a pair, only the two of it send to each other, each only to the address that the
-other has proven to be at, and each user has so many bytes a second and a day. Whatever else comes is dropped
-without an answer.
+other has proven not long ago to be at, and each user has so many bytes a second and a day. Whatever else
+comes is dropped without an answer.
 """
 
 import ipaddress
+from collections import OrderedDict
+from collections.abc import Set
 from dataclasses import dataclass
 from hashlib import blake2b
 from hmac import compare_digest
@@ -32,13 +34,13 @@ Address = tuple[str, int]
 Sent = tuple[bytes, Address]
 
 MAX_PAIRS = 4096  # pairs that may use the relay at once; beyond, the one that was silent longest goes
-IDLE = 120.0  # seconds without a datagram after which a pair is forgotten; shells send something every 20
+BINDING_LIFE = 60.0  # seconds for which a claim holds; shells claim every 20 while they use the way
+IDLE = 120.0  # seconds until a pair is forgotten that nobody introduces and of which only one claims, or none
 COOKIE_LIFE = 60.0  # seconds; a cookie holds in the period it was made in and the next
 BURST = 64 * KIB  # bytes that one user may send at once, at least
 DAY = 24 * 3600.0  # seconds for which the total of a user counts
 DATAGRAMS, BYTES, OVER_LIMIT, IGNORED = "relay-datagrams", "relay-bytes", "relay-over-limit", "relay-ignored"
 """What is counted: carried, carried without the envelope, dropped for want of a share, of nobody."""
-SWEEP = 10.0  # seconds between looks for pairs that are over
 
 
 @dataclass(slots=True)
@@ -46,11 +48,22 @@ class _Side:
     key: bytes
     user: NameKey
     other: bytes
-    """The pass of the other side."""
-    pair: frozenset[NameKey]
-    heard: float
-    """When it was introduced, bound or sent something last."""
+    """The id of the other side's pass."""
+    pair: "_Pair"
     address: Address | None = None
+    bound_until: float = 0.0
+
+    def bound(self, now: float) -> Address | None:
+        """Where it is, if it has said so not long ago."""
+        return self.address if now < self.bound_until else None
+
+
+@dataclass(slots=True)
+class _Pair:
+    key: frozenset[NameKey]
+    used: float
+    """When they were introduced, or one of them claimed while the other was there, last."""
+    passes: dict[NameKey, bytes]
 
 
 @dataclass(slots=True)
@@ -75,9 +88,11 @@ class Relay:
         self._total = total
         self._secret = secret
         self._sides: dict[bytes, _Side] = {}
-        self._pairs: dict[frozenset[NameKey], dict[NameKey, bytes]] = {}
-        self._meters: dict[NameKey, _Meter] = {}
-        self._swept = 0.0
+        self._pairs: OrderedDict[frozenset[NameKey], _Pair] = OrderedDict()
+        """In the order in which they were used last."""
+        self._pairs_of: dict[NameKey, set[frozenset[NameKey]]] = {}
+        self._meters: OrderedDict[NameKey, _Meter] = OrderedDict()
+        """In the order in which their days began."""
         self._counts = counts
 
     def change(self, rate: int, total: int) -> None:
@@ -93,25 +108,31 @@ class Relay:
         """Passes for two people who were introduced: the ones they have, or made of `fresh` random bytes
         (twice `PASS_BYTES`)."""
         self._sweep(now)
-        pair = frozenset((one, other))
-        passes = self._pairs.get(pair)
-        if passes is None:
-            while len(self._pairs) >= MAX_PAIRS:
-                self._forget(min(self._pairs, key=self._heard))
-            passes = self._pairs[pair] = {one: fresh[:PASS_BYTES], other: fresh[PASS_BYTES:]}
+        key = frozenset((one, other))
+        pair = self._pairs.get(key)
+        if pair is None:
+            if len(self._pairs) >= MAX_PAIRS:
+                self._forget(next(iter(self._pairs)))
+            pair = self._pairs[key] = _Pair(key, now, {one: fresh[:PASS_BYTES], other: fresh[PASS_BYTES:]})
             for user, whom in ((one, other), (other, one)):
-                mine, theirs = passes[user], passes[whom]
+                mine, theirs = pair.passes[user], pair.passes[whom]
                 self._sides[mine[:PASS_ID_BYTES]] = _Side(
-                    mine[PASS_ID_BYTES:], user, theirs[:PASS_ID_BYTES], pair, now
+                    mine[PASS_ID_BYTES:], user, theirs[:PASS_ID_BYTES], pair
                 )
-        for whole in passes.values():
-            self._sides[whole[:PASS_ID_BYTES]].heard = now
-        return passes[one], passes[other]
+                self._pairs_of.setdefault(user, set()).add(key)
+        self._use(pair, now)
+        return pair.passes[one], pair.passes[other]
 
     def forget(self, user: NameKey) -> None:
         """Somebody may use the relay no more, until they are introduced again."""
-        for pair in [pair for pair in self._pairs if user in pair]:
-            self._forget(pair)
+        for key in tuple(self._pairs_of.get(user, ())):
+            self._forget(key)
+
+    def part(self, user: NameKey, others: Set[NameKey]) -> None:
+        """Nothing is carried any more between somebody and these others."""
+        for key in tuple(self._pairs_of.get(user, ())):
+            if not others.isdisjoint(key - {user}):
+                self._forget(key)
 
     def received(self, datagram: bytes, address: Address, now: float) -> Sent | None:
         """A datagram came; what to send, and where, None for nothing."""
@@ -129,18 +150,17 @@ class Relay:
     # --- inside -----------------------------------------------------------------------------------------
 
     def _carry(self, side: _Side, datagram: bytes, address: Address, now: float) -> Sent | None:
-        other = self._sides.get(side.other)
-        if side.address != address or other is None or other.address is None:
+        there = self._sides[side.other].bound(now)
+        if side.bound(now) != address or there is None:
             self._count(IGNORED)
             return None
         payload = payload_of(datagram)
         if not self._spend(side.user, len(payload), now):
             self._count(OVER_LIMIT)
             return None
-        side.heard = now
         self._count(DATAGRAMS)
         self._count(BYTES, len(payload))
-        return encode_data(side.other, payload), other.address
+        return encode_data(side.other, payload), there
 
     def _claimed(self, side: _Side, datagram: bytes, address: Address, now: float) -> Sent | None:
         claim = decode_claim(datagram, side.key)
@@ -150,7 +170,9 @@ class Relay:
         period = int(now // COOKIE_LIFE)
         cookies = [self._cookie(claim.pass_id, address, number) for number in (period, period - 1)]
         if any(compare_digest(claim.cookie, cookie) for cookie in cookies):
-            side.address, side.heard = address, now
+            side.address, side.bound_until = address, now + BINDING_LIFE
+            if self._sides[side.other].bound(now) is not None:
+                self._use(side.pair, now)
             answer = Claim(RelayKind.BOUND, claim.pass_id, NO_COOKIE)
         else:
             answer = Claim(RelayKind.COOKIE, claim.pass_id, cookies[0])
@@ -169,6 +191,7 @@ class Relay:
             meter = self._meters[user] = _Meter(burst, now, now)
         if now >= meter.day_began + DAY:
             meter.day_began, meter.used = now, 0
+            self._meters.move_to_end(user)
         meter.credit = min(burst, meter.credit + (now - meter.at) * self._rate)
         meter.at = now
         if meter.credit < size or meter.used + size > self._total:
@@ -180,19 +203,20 @@ class Relay:
     def _count(self, what: str, amount: int = 1) -> None:
         self._counts[what] = self._counts.get(what, 0) + amount
 
+    def _use(self, pair: _Pair, now: float) -> None:
+        pair.used = now
+        self._pairs.move_to_end(pair.key)
+
     def _sweep(self, now: float) -> None:
-        if now < self._swept + SWEEP:
-            return
-        self._swept = now
-        for pair in [pair for pair in self._pairs if now > self._heard(pair) + max(IDLE, TICKET_LIFE)]:
-            self._forget(pair)
-        over = [user for user, meter in self._meters.items() if now >= meter.day_began + DAY]
-        for user in over:
-            del self._meters[user]
+        """Forgets what is over; each is looked at once, since the oldest come first."""
+        while self._pairs and now > next(iter(self._pairs.values())).used + max(IDLE, TICKET_LIFE):
+            self._forget(next(iter(self._pairs)))
+        while self._meters and now >= next(iter(self._meters.values())).day_began + DAY:
+            self._meters.popitem(last=False)
 
-    def _heard(self, pair: frozenset[NameKey]) -> float:
-        return max(self._sides[whole[:PASS_ID_BYTES]].heard for whole in self._pairs[pair].values())
-
-    def _forget(self, pair: frozenset[NameKey]) -> None:
-        for whole in self._pairs.pop(pair).values():
+    def _forget(self, key: frozenset[NameKey]) -> None:
+        for user, whole in self._pairs.pop(key).passes.items():
             del self._sides[whole[:PASS_ID_BYTES]]
+            self._pairs_of[user].remove(key)
+            if not self._pairs_of[user]:
+                del self._pairs_of[user]

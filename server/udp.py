@@ -8,9 +8,12 @@ import secrets
 from time import monotonic
 from typing import cast
 
+from server.directory import DISCONNECTED, Directory
+from server.effects import Happened
 from server.relay import Relay
 from server.settings import ServerSettings
 from wire.limits import KIB
+from wire.names import name_key
 from wire.relay import RELAY_FIRST_BYTE
 from wire.stun import decode_request, encode_answer, is_stun
 
@@ -21,6 +24,8 @@ MAX_QUEUED = 512 * KIB  # bytes that wait for a slow network, as much again as t
 COOKIE_SECRET = 32  # bytes
 MIB = 1024 * KIB
 _RELAY = bytes((RELAY_FIRST_BYTE,))
+ENDS_RELAY = frozenset({"kick", "ban", "delete", "passwd", "reset", "logout"})
+"""What happens to an account that may use the relay no more, until it is introduced anew."""
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +55,21 @@ class UdpPort(asyncio.DatagramProtocol):
             )
         else:
             self.relay.change(rate, total)
+
+    def happened(self, event: Happened, directory: Directory) -> None:
+        """Carries nothing more for whom that shall be over.
+
+        A connection that was lost ends nothing: its shell comes back, or claims no more and is forgotten.
+        """
+        lost = event.what == "logout" and event.detail == DISCONNECTED
+        if self.relay is None or lost:
+            return
+        key = name_key(event.name)
+        session = directory.session_of(key)
+        if event.what in ENDS_RELAY or (event.what == "blocks" and session is None):
+            self.relay.forget(key)
+        elif event.what == "blocks" and session is not None:
+            self.relay.part(key, session.account.blocked.keys())
 
     def close(self) -> None:
         """Closes the socket, if it was opened."""

@@ -12,6 +12,7 @@ from server.accounts import Account, AccountId, SqliteAccounts
 from server.actions import Change, Delete, Kick, PlaceBan
 from server.connection import Connection
 from server.datafolder import DataFolder as ServerFolder
+from server.directory import DISCONNECTED
 from server.embedded import EmbeddedPhoneBook
 from server.errors import DataFolderError, FolderInUse, NameInUse
 from server.operator import LocalOperator
@@ -31,6 +32,7 @@ from wire.messages import (
     People,
     Presence,
     Profile,
+    SetBlocked,
     Status,
     Statuses,
     Visibility,
@@ -259,6 +261,32 @@ def test_whom_the_operator_sends_away_has_no_way_through_the_relay(tmp_path: Pat
             assert relay is not None
             relay.introduce(name_key("alice"), name_key("bob"), bytes(range(2 * PASS_BYTES)), 0.0)
             await asyncio.to_thread(LocalOperator(book).ask, change)
+            assert relay.pairs == 0
+
+        logged_in(tmp_path, book, talk)
+
+
+def test_a_logout_and_a_block_end_what_the_relay_carries_and_a_lost_connection_does_not(
+    tmp_path: Path,
+) -> None:
+    with EmbeddedPhoneBook(settings(tmp_path, relay=True)) as book:
+        alice, bob, carol = (name_key(name) for name in ("alice", "bob", "carol"))
+
+        async def talk(client: PhoneBook) -> None:
+            relay = book.server.udp.relay
+            assert relay is not None
+            async with PhoneBook("{}:{}".format(*book.address), DataFolder(tmp_path / "bob")) as other:
+                await other.signup("bob", PASSWORD, make_identity("bob"))
+                relay.introduce(alice, bob, bytes(range(2 * PASS_BYTES)), monotonic())
+                relay.introduce(alice, carol, bytes(range(100, 100 + 2 * PASS_BYTES)), monotonic())
+                await client.request(SetBlocked(("bob",)), Done)
+                assert relay.pairs == 1
+                relay.introduce(alice, bob, bytes(range(2 * PASS_BYTES)), monotonic())
+            async with asyncio.timeout(20):
+                while not any(event.detail == DISCONNECTED for event in book.server.recent):
+                    await client.request(Whois("bob"), Profile)
+            assert relay.pairs == 2
+            await client.logout()
             assert relay.pairs == 0
 
         logged_in(tmp_path, book, talk)

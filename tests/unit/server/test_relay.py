@@ -1,9 +1,23 @@
 """The relay carries for introduced pairs alone, within their share, and never to who did not ask for it."""
 
+from hashlib import blake2b
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.relay import BURST, BYTES, COOKIE_LIFE, DATAGRAMS, DAY, IDLE, OVER_LIMIT, SWEEP, Address, Relay
+from server.relay import (
+    BINDING_LIFE,
+    BURST,
+    BYTES,
+    COOKIE_LIFE,
+    DATAGRAMS,
+    DAY,
+    IDLE,
+    MAX_PAIRS,
+    OVER_LIMIT,
+    Address,
+    Relay,
+)
 from shell.line.relaying import Pass
 from wire.names import name_key
 from wire.relay import CLAIM_BYTES, NO_COOKIE, PASS_BYTES, Claim, RelayKind, encode_claim, encode_data
@@ -16,6 +30,10 @@ FRESH_TOO = bytes(range(100, 100 + 2 * PASS_BYTES))
 
 
 COUNTS: dict[str, int] = {}
+
+
+def fresh(number: int) -> bytes:
+    return blake2b(number.to_bytes(4), digest_size=2 * PASS_BYTES).digest()
 
 
 def relay(*, rate: int = 1_000_000, total: int = 1_000_000) -> Relay:
@@ -113,6 +131,8 @@ def test_a_user_has_so_many_bytes_a_day_with_whomever() -> None:
     again = bind(at, one, HERE, 30.0)
     bind(at, other, ELSEWHERE, 30.0)
     assert at.received(encode_data(again.id, bytes(1000)), HERE, 31.0) is None
+    bind(at, one, HERE, DAY)
+    bind(at, other, ELSEWHERE, DAY)
     assert at.received(encode_data(again.id, bytes(1000)), HERE, 1.0 + DAY) is not None
 
 
@@ -130,8 +150,58 @@ def test_who_is_introduced_again_keeps_the_pass_and_who_was_ended_does_not() -> 
 def test_silent_pairs_are_forgotten() -> None:
     at = relay()
     at.introduce(ALICE, BOB, FRESH, 0.0)
-    at.introduce(ALICE, EVE, FRESH_TOO, IDLE + 2 * SWEEP)
+    at.introduce(ALICE, EVE, FRESH_TOO, IDLE + 1)
     assert at.pairs == 1
+
+
+def test_who_falls_silent_is_sent_nothing_more_however_much_the_other_sends() -> None:
+    at = relay()
+    one, other = at.introduce(ALICE, BOB, FRESH, 0.0)
+    alice, bob = bind(at, one, HERE), bind(at, other, THERE)
+    sent = encode_data(alice.id, b"x")
+    for now in (20.0, 40.0):
+        bind(at, one, HERE, now)
+        assert at.received(sent, HERE, now) == (encode_data(bob.id, b"x"), THERE)
+    for step in range(1, 20):
+        now = 20 * step + BINDING_LIFE
+        bind(at, one, HERE, now)
+        assert at.received(sent, HERE, now) is None
+    at.introduce(ALICE, EVE, FRESH_TOO, now)
+    assert at.pairs == 1  # alice and eve: claims of one side alone keep no pass
+
+
+def test_who_sends_but_claims_no_more_is_carried_no_more() -> None:
+    at = relay()
+    one, other = at.introduce(ALICE, BOB, FRESH, 0.0)
+    alice, _ = bind(at, one, HERE), bind(at, other, THERE)
+    bind(at, other, THERE, BINDING_LIFE - 1)
+    assert at.received(encode_data(alice.id, b"x"), HERE, BINDING_LIFE - 1) is not None
+    assert at.received(encode_data(alice.id, b"x"), HERE, BINDING_LIFE) is None
+
+
+def test_nothing_is_carried_to_whom_one_blocked_and_the_others_are_not_touched() -> None:
+    at = relay()
+    one, _ = pair(at)[0], at.introduce(ALICE, EVE, FRESH_TOO, 0.0)
+    at.part(BOB, {ALICE})
+    assert at.received(encode_data(one.id, b"x"), HERE, 1.0) is None
+    assert at.pairs == 1
+    at.part(ALICE, {BOB})
+    assert at.pairs == 1
+
+
+def test_beyond_the_limit_the_pair_that_was_silent_longest_goes() -> None:
+    at = relay()
+    passes = [
+        at.introduce(ALICE, name_key(f"bob{number}"), fresh(number), min(number, 3.0))
+        for number in range(MAX_PAIRS)
+    ]
+    bind(at, passes[0][0], HERE, 4.0)
+    bind(at, passes[0][1], THERE, 4.0)  # both are there: only now it is used
+    at.introduce(ALICE, EVE, FRESH, 5.0)
+    assert at.pairs == MAX_PAIRS
+    assert at.introduce(ALICE, name_key("bob0"), FRESH_TOO, 6.0) == passes[0]
+    assert at.introduce(ALICE, name_key("bob2"), FRESH_TOO, 6.0) == passes[2]
+    assert at.introduce(ALICE, name_key("bob1"), FRESH_TOO, 6.0) != passes[1]
 
 
 addresses = st.sampled_from((HERE, THERE, ELSEWHERE))
