@@ -197,7 +197,7 @@ class ConsoleApp(cmd2.Cmd):
         if self.json_output:
             write_records(self.stderr, [{"error": error.code, "message": str(error)}])
         else:
-            self.perror(safe(" ".join(str(error).split())), soft_wrap=not self.interactive)
+            self.perror(hung(safe(" ".join(str(error).split()))), soft_wrap=not self.interactive)
 
     def announce(self, news: RenderableType) -> None:
         """Shows what arrived by itself above the prompt; thread-safe.

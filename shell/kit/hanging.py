@@ -35,7 +35,8 @@ class Hanging:
 
 def hung(shown: RenderableType) -> RenderableType:
     """A text as one entry; anything else as it is."""
-    return Hanging(shown) if isinstance(shown, Text) else shown
+    text = Text(shown) if isinstance(shown, str) else shown
+    return Hanging(text) if isinstance(text, Text) else shown
 
 
 def sentence(shown: RenderableType) -> RenderableType:

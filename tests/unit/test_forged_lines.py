@@ -16,6 +16,7 @@ from shell.conversation import Conversation, Spoken
 from shell.events import Event, FileOffered, MessageArrived, NoticeArrived, SessionEnded, Unreached
 from shell.kit.app import ConsoleApp
 from shell.kit.command import Outcome
+from shell.kit.errors import CommandError
 from shell.news import news
 from wire.messages import CloseReason
 
@@ -94,6 +95,9 @@ def test_nothing_is_forged_at_a_terminal(
         screen = Screen()
         console(screen, plain=plain).show(outcome)
         assert not forged(screen.getvalue()), outcome
+    screen = Screen()
+    console(screen, plain=plain).report(CommandError(f"You are kept out: {text}"))
+    assert not forged(screen.getvalue())
 
 
 @pytest.mark.parametrize("text", TEXTS)
