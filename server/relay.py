@@ -38,6 +38,10 @@ BINDING_LIFE = 60.0  # seconds for which a claim holds; shells claim every 20 wh
 IDLE = 120.0  # seconds until a pair is forgotten that nobody introduces and of which only one claims, or none
 COOKIE_LIFE = 60.0  # seconds; a cookie holds in the period it was made in and the next
 BURST = 64 * KIB  # bytes that one user may send at once, at least
+HEADERS = (
+    48  # bytes of the headers of IPv6 (40, RFC 8200 §3) and UDP (8, RFC 768); those of IPv4 take 20 less
+)
+WAYS = 2  # a datagram crosses the network to the relay and again from it, and costs both times
 DAY = 24 * 3600.0  # seconds for which the total of a user counts
 DATAGRAMS, BYTES, OVER_LIMIT, IGNORED = "relay-datagrams", "relay-bytes", "relay-over-limit", "relay-ignored"
 """What is counted: carried, carried without the envelope, dropped for want of a share, of nobody."""
@@ -80,7 +84,8 @@ class Relay:
     """Times are monotonic seconds."""
 
     def __init__(self, *, rate: int, total: int, secret: bytes, counts: dict[str, int]) -> None:
-        """`rate` in bytes a second, `total` in bytes a day, both of one user; `secret` makes cookies.
+        """`rate` in bytes a second, `total` in bytes a day, both of one user and of all that crosses the
+        network for what they send, headers too; `secret` makes cookies.
 
         What happens is added up in `counts`.
         """
@@ -155,7 +160,7 @@ class Relay:
             self._count(IGNORED)
             return None
         payload = payload_of(datagram)
-        if not self._spend(side.user, len(payload), now):
+        if not self._spend(side.user, WAYS * (HEADERS + len(datagram)), now):
             self._count(OVER_LIMIT)
             return None
         self._count(DATAGRAMS)

@@ -2,6 +2,7 @@
 
 from hashlib import blake2b
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,15 +13,26 @@ from server.relay import (
     COOKIE_LIFE,
     DATAGRAMS,
     DAY,
+    HEADERS,
     IDLE,
     MAX_PAIRS,
     OVER_LIMIT,
+    WAYS,
     Address,
     Relay,
 )
 from shell.line.relaying import Pass
 from wire.names import name_key
-from wire.relay import CLAIM_BYTES, NO_COOKIE, PASS_BYTES, Claim, RelayKind, encode_claim, encode_data
+from wire.relay import (
+    CLAIM_BYTES,
+    NO_COOKIE,
+    PASS_BYTES,
+    RELAY_OVERHEAD,
+    Claim,
+    RelayKind,
+    encode_claim,
+    encode_data,
+)
 
 ALICE, BOB, EVE = name_key("alice"), name_key("bob"), name_key("eve")
 HERE, THERE, ELSEWHERE = ("192.0.2.1", 1), ("192.0.2.2", 2), ("203.0.113.6", 6)
@@ -52,6 +64,11 @@ def bind(at: Relay, whole: bytes, address: Address, now: float = 0.0) -> Pass:
         side.answered(answer[0], now)
     assert side.bound
     return side
+
+
+def sized(side: Pass, cost: int) -> bytes:
+    """A datagram that costs so many bytes of the share of whoever sends it."""
+    return encode_data(side.id, bytes(cost // WAYS - HEADERS - RELAY_OVERHEAD))
 
 
 def pair(at: Relay) -> tuple[Pass, Pass]:
@@ -115,25 +132,36 @@ def test_a_shell_that_moved_claims_again_and_is_followed() -> None:
 def test_a_user_has_so_many_bytes_a_second_and_no_more() -> None:
     at = relay(rate=BURST)
     alice, bob = pair(at)
-    datagram = encode_data(alice.id, bytes(1024))
+    datagram = sized(alice, 1024)
     carried = sum(at.received(datagram, HERE, step / 1000) is not None for step in range(10_000))
     assert BURST // 1024 * 10 <= carried <= BURST // 1024 * 11
     assert COUNTS[OVER_LIMIT] == 10_000 - carried
-    assert at.received(encode_data(bob.id, bytes(1024)), THERE, 10.0) is not None  # bob's own share
+    assert at.received(sized(bob, 1024), THERE, 10.0) is not None  # bob's own share
+
+
+@pytest.mark.parametrize("payload", [b"", b"x", bytes(1200)])
+def test_what_crosses_the_network_is_charged_to_and_from_the_relay_with_its_headers(payload: bytes) -> None:
+    at = relay(rate=BURST)
+    alice, _ = pair(at)
+    datagram = encode_data(alice.id, payload)
+    sent = [at.received(datagram, HERE, 0.0) for _ in range(10_000)]
+    carried = [answer for answer in sent if answer is not None]
+    crossed = sum(len(datagram) + len(answer[0]) + 2 * HEADERS for answer in carried)
+    assert BURST - 2 * (HEADERS + len(datagram)) < crossed <= BURST
 
 
 def test_a_user_has_so_many_bytes_a_day_with_whomever() -> None:
     at = relay(total=10_000)
     alice, _ = pair(at)
-    datagram = encode_data(alice.id, bytes(1000))
+    datagram = sized(alice, 1000)
     assert sum(at.received(datagram, HERE, 1.0 + step) is not None for step in range(20)) == 10
     one, other = at.introduce(ALICE, EVE, FRESH_TOO, 30.0)
     again = bind(at, one, HERE, 30.0)
     bind(at, other, ELSEWHERE, 30.0)
-    assert at.received(encode_data(again.id, bytes(1000)), HERE, 31.0) is None
+    assert at.received(sized(again, 1000), HERE, 31.0) is None
     bind(at, one, HERE, DAY)
     bind(at, other, ELSEWHERE, DAY)
-    assert at.received(encode_data(again.id, bytes(1000)), HERE, 1.0 + DAY) is not None
+    assert at.received(sized(again, 1000), HERE, 1.0 + DAY) is not None
 
 
 def test_who_is_introduced_again_keeps_the_pass_and_who_was_ended_does_not() -> None:
@@ -217,11 +245,11 @@ def test_strangers_get_no_answer_at_all(datagrams: list[tuple[bytes, Address]]) 
 
 
 def test_other_figures_hold_from_now_on_and_what_was_used_stays_used() -> None:
-    at = relay(rate=100 * BURST, total=100)
+    at = relay(rate=100 * BURST, total=1000)
     alice, bob = pair(at)
-    sent = encode_data(alice.id, bytes(60))
+    sent = sized(alice, 600)
     assert at.received(sent, HERE, 1.0) is not None
     assert at.received(sent, HERE, 1.0) is None
-    at.change(100 * BURST, 120)
-    assert at.received(sent, HERE, 1.0) == (encode_data(bob.id, bytes(60)), THERE)
+    at.change(100 * BURST, 1200)
+    assert at.received(sent, HERE, 1.0) == (sized(bob, 600), THERE)
     assert at.received(sent, HERE, 1.0) is None
