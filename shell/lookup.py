@@ -8,7 +8,7 @@ from shell.mailbox import Mailbox
 from shell.phonebook import PhoneBook
 from shell.roster import Known, Roster
 from wire.limits import PAGE
-from wire.messages import ListPeople, People, Person, Profile, Status, Statuses, Watch, Whois
+from wire.messages import Done, Knock, ListPeople, People, Person, Profile, Status, Statuses, Watch, Whois
 from wire.names import NameKey, name_key
 
 MAX_PEOPLE = 10_000  # people that one `list` fetches, page by page
@@ -62,6 +62,10 @@ class Lookup:
                 seen[name_key(person.name)] = person.status
                 self.seen(person.name, person.status)
         return seen
+
+    async def knock(self, name: str) -> None:
+        """Leaves word for somebody that one wants to talk; nothing comes back of whether they are there."""
+        await self._book.request(Knock(name), Done)
 
     def seen(self, name: str, status: Status) -> None:
         """The phone book tells of somebody watched."""

@@ -40,6 +40,7 @@ T = TypeVar("T")
 SCHEMA_VERSION = 1
 MAX_GROUP = 256  # jobs that share one commit
 MAX_JOBS = 10_000  # jobs that may wait for the disk
+CONFIRM_AGAIN = 2.0  # seconds until that is tried again where the disk refused it
 CONFIRM_AFTER = 0.05  # seconds of quiet after which commits that did not wait are confirmed by the disk
 WAL_BYTES = 4 * 1024 * 1024 + 64 * 1024  # of the log file between checkpoints, 1,000 pages by default
 _SOFT = (KeepOutgoing, KeepState)
@@ -85,6 +86,7 @@ class Mailbox:
         self._closed = False
         self._full = True
         self._unconfirmed = False
+        self._confirm_after = CONFIRM_AFTER
         try:
             path.touch(mode=0o600)
             path.chmod(0o600)  # a copy may have let others in
@@ -138,7 +140,7 @@ class Mailbox:
         while not ended:
             group: list[Job] = []
             try:
-                job = self._jobs.get(timeout=CONFIRM_AFTER if self._unconfirmed else None)
+                job = self._jobs.get(timeout=self._confirm_after if self._unconfirmed else None)
             except queue.Empty:
                 self._commit([])
                 continue
@@ -175,8 +177,9 @@ class Mailbox:
                 return
             failure = MailboxFailed(f"The mailbox {self._path} could not be written: {error}")
             _tell(group, [failure] * len(group))
-            self._unconfirmed = self._unconfirmed and bool(group)
+            self._confirm_after = CONFIRM_AGAIN
             return
+        self._confirm_after = CONFIRM_AFTER
         self._unconfirmed = not durable and (changed or self._unconfirmed)
         _tell(group, answers)
 

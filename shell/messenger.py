@@ -23,7 +23,6 @@ from shell.events import (
     VisibilityEnded,
 )
 from shell.introducer import BookIntroducer
-from shell.line.impairment import Impairment
 from shell.line.line import Line
 from shell.line.model import Consent, Rules
 from shell.lookup import MAX_PEOPLE, Lookup
@@ -150,10 +149,12 @@ class Messenger:
             self._line = Line(identity, self._introducer, self._tell, self._folder.taking, self._rules)
             try:
                 await bind(self._line, self._udp_port, account.udp_port)
-                self.book.login_later(account.name, password, identity, book)
+                self.book.take_for_known(book)
                 await self._open(folder, account.visibility)
                 self._away = account.name
                 self._line.book_lost()
+                # Last: whoever is blocked, too, must be known here when the phone book is back.
+                self.book.login_later(account.name, password, identity)
             except BaseException:
                 await self._drop()
                 raise
@@ -164,6 +165,10 @@ class Messenger:
 
         Lines end first: whoever hears that this user is offline has heard the goodbye.
         """
+        # Whoever stops waiting is out all the same: a disk may take its time, and half a logout is none.
+        await asyncio.shield(self._spawn(self._log_out()))
+
+    async def _log_out(self) -> None:
         async with self._coming_or_going:
             session = self.book.session
             _ = self.line  # raises where nobody is logged in
@@ -193,10 +198,6 @@ class Messenger:
         """What the phone book tells of somebody."""
         return await self.lookup.whois(name)
 
-    async def knock(self, name: str) -> None:
-        """Leaves word for somebody that one wants to talk; nothing comes back of whether they are there."""
-        await self.book.request(messages.Knock(name), messages.Done)
-
     async def accept(self, name: str) -> None:
         """Consents to somebody's messages, and lets them see what contacts may see.
 
@@ -224,10 +225,6 @@ class Messenger:
     def outside(self) -> Endpoint | None:
         """Where others see this shell; None while that is not known."""
         return self._whereabouts.outside if self._whereabouts else None
-
-    async def impair(self, impairment: Impairment) -> None:
-        """Makes this shell's own network worse."""
-        self.line.network.endpoint.socket.impair(impairment)
 
     async def trace(self, *, on: bool) -> None:
         """Tells every datagram and frame of the line, or no more."""
@@ -310,16 +307,18 @@ class Messenger:
         if self._appearance is not None:
             self._appearance.stop()
             self._appearance = None
-        if line is not None:
-            await line.stop()
-        if mailbox is not None:
-            with contextlib.suppress(MailboxFailed):
-                await self.lookup.keep(mailbox)
-            mailbox.close()
-        if self._account is not None:
-            self._account.release()
-        self.lookup.clear()
-        self._account = self._away = None
+        try:
+            if line is not None:
+                await line.stop()
+        finally:
+            if mailbox is not None:
+                with contextlib.suppress(MailboxFailed):
+                    await self.lookup.keep(mailbox)
+                mailbox.close()
+            if self._account is not None:
+                self._account.release()
+            self.lookup.clear()
+            self._account = self._away = None
 
     async def _keep_roster(self) -> None:
         if self._mailbox is not None:
@@ -407,10 +406,11 @@ class Messenger:
         await self._hang_up()
         await self.book.close()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _logged_in(part: T | None) -> T:

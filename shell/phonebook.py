@@ -19,7 +19,7 @@ from shell.connection import Connection, open_connection
 from shell.datafolder import DataFolder, KnownPhoneBook
 from shell.errors import DataFolderError, NotConnected, NotLoggedIn, PhoneBookKeyChanged
 from wire.certificates import Identity, show_fingerprint
-from wire.errors import ErrorCode, Refused
+from wire.errors import BadFrame, ErrorCode, Refused
 from wire.limits import HEARTBEAT
 from wire.messages import (
     CloseReason,
@@ -237,13 +237,13 @@ class PhoneBook:
             return await self._begin(Reset(name, reset, password, certificate, endpoints), endpoints)
         return await self._begin(Login(name, password, certificate, endpoints), endpoints)
 
-    def login_later(self, name: str, password: str, identity: Identity, known: KnownPhoneBook) -> None:
-        """Logs in as soon as the phone book, of which this much is known, answers.
-
-        `on_back` tells that, or `on_end` that it refused.
-        """
+    def take_for_known(self, known: KnownPhoneBook) -> None:
+        """Goes by what is known of the phone book, until it answers."""
         self._ticket_key = known.ticket_key
         self._clock_ahead = time() + known.clock_ahead - steady()
+
+    def login_later(self, name: str, password: str, identity: Identity) -> None:
+        """Logs in as soon as the phone book answers; `on_back` tells that, or `on_end` that it refused."""
         self._pending = Login(name, password, identity.certificate)
         self._mending = asyncio.create_task(self._mend(), name="reconnect")
 
@@ -327,7 +327,7 @@ class PhoneBook:
                     await self._resume()
                 except PhoneBookKeyChanged as error:
                     self._give_up(str(error))
-                except (NotConnected, DataFolderError) as error:
+                except (NotConnected, DataFolderError, BadFrame) as error:
                     log.info("event=reconnect_failed reason=%r", str(error))
                     self._forget_connection()
                 except Refused as error:

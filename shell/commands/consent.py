@@ -88,7 +88,7 @@ def requests(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
 
 def knock(app: "UserConsole", arguments: argparse.Namespace) -> Said:
     """Leaves word; what comes back is the same whether they are there, hidden or away."""
-    app.call(app.messenger.knock(arguments.name))
+    app.call(app.messenger.lookup.knock(arguments.name))
     return Said(f"{safe(arguments.name)} will hear that you want to talk; nothing tells you when.")
 
 

@@ -61,11 +61,15 @@ def net(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
             impairment = Impairment() if arguments.how == ["off"] else parse_impairment(arguments.how)
         except BadImpairment as error:
             raise CommandError(f"net: {error}", code="usage", exit_code=ExitCode.USAGE) from None
-        app.call(app.messenger.impair(impairment))
+        app.call(_impair(app, impairment))
     impairment = app.messenger.line.network.endpoint.socket.impairment
     if impairment == Impairment():
         return Said("Datagrams come and go as the network has them.")
     return Said(f"Each datagram of this shell, out and in: {impairment}. `net off` ends it.")
+
+
+async def _impair(app: "UserConsole", impairment: Impairment) -> None:
+    app.messenger.line.network.endpoint.socket.impair(impairment)
 
 
 def _switch(parser: Parser) -> None:

@@ -82,7 +82,7 @@ class Delivery(People):
             return []
         effects: list[Effect] = []
         if online and peer.online is not True:
-            peer.failures, peer.retry_at = 0, 0.0
+            peer.failures, peer.useless, peer.retry_at = 0, 0, 0.0
             if peer.online is False and now >= self._waking_until:
                 # Whoever was away may be a new process, which knows nothing of the old line.
                 effects = self._hang_up(peer, LineClose.REPLACED)

@@ -10,7 +10,7 @@ from itertools import count
 from time import monotonic
 from typing import Any, Protocol, assert_never
 
-from shell.errors import MailboxFailed, NotConnected, NotLoggedIn
+from shell.errors import ShellError
 from shell.events import DatagramSeen, Event, FrameSeen
 from shell.ladder import Measured
 from shell.line.addresses import plain
@@ -222,7 +222,7 @@ class Network:
             self._dialed[await self.endpoint.call(admission, attempt)] = name
         except Refused as error:
             self._failed(name, str(error), offline=error.code == ErrorCode.UNAVAILABLE)
-        except (NotConnected, NotLoggedIn, Unreachable, WireError, MailboxFailed) as error:
+        except (ShellError, Unreachable, WireError) as error:
             self._failed(name, str(error), offline=False)
 
     # --- inside -----------------------------------------------------------------------------------------

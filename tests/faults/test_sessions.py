@@ -11,6 +11,8 @@ from shell.datafolder import DataFolder
 from shell.events import Event, Reconnected, SessionEnded
 from shell.messenger import Messenger
 from tests.e2e.world import PASSWORD, PATIENCE, Server, parley, shell, sign_up, until
+from wire.messages import Status
+from wire.names import name_key
 
 
 def test_a_second_shell_with_one_data_folder_takes_the_place_of_the_first(
@@ -58,6 +60,67 @@ def test_a_login_waits_for_the_session_before_to_end(server: Server, tmp_path: P
             assert await here.mailbox.read(lambda connection: connection.in_transaction)
         for messenger in (here, elsewhere):
             await messenger.close()
+
+    asyncio.run(talk())
+
+
+def test_whoever_comes_in_while_the_phone_book_is_away_stays_offline_to_whom_they_blocked(
+    server: Server, tmp_path: Path
+) -> None:
+    async def talk() -> None:
+        back = asyncio.Event()
+
+        def heard(event: Event) -> None:
+            if isinstance(event, Reconnected):
+                back.set()
+
+        folder = DataFolder(tmp_path / "alice")
+        alice = Messenger(server.address, folder, 0, heard)
+        bob = Messenger(server.address, DataFolder(tmp_path / "bob"), 0, lambda event: None)
+        await bob.signup("bob", PASSWORD)
+        await alice.signup("alice", PASSWORD)
+        await alice.block("bob")
+        leaving = folder.account(alice.book.ticket_key, name_key("alice"))
+        for messenger in (alice, bob):
+            await messenger.close()
+        server.kill()
+        await leaving.claim()  # as another shell does that has not left yet
+        coming = asyncio.create_task(alice.login_away("alice", PASSWORD))
+        restarted = await asyncio.to_thread(server.restarted)
+        with restarted:
+            await asyncio.sleep(1.5)  # the phone book could be back in here by now
+            leaving.release()
+            async with asyncio.timeout(PATIENCE):
+                await coming
+                await back.wait()
+                assert (await alice.whois("bob")).name == "bob"  # asked after all that follows a return
+                await bob.login("bob", PASSWORD)
+                assert (await bob.whois("alice")).status is Status.OFFLINE
+            for messenger in (alice, bob):
+                await messenger.close()
+
+    asyncio.run(talk())
+
+
+def test_a_logout_goes_on_when_nobody_waits_for_it(server: Server, tmp_path: Path) -> None:
+    async def talk() -> None:
+        disk_is_done = threading.Event()
+
+        def slow(path: Path) -> None:
+            disk_is_done.wait(PATIENCE)
+
+        alice = Messenger(server.address, DataFolder(tmp_path / "alice"), 0, lambda event: None)
+        await alice.signup("alice", PASSWORD)
+        busy = asyncio.create_task(alice.line.files._carrier.on_disk(slow, tmp_path))
+        leaving = asyncio.create_task(alice.logout())
+        await asyncio.sleep(0.1)
+        leaving.cancel()  # Ctrl-C
+        disk_is_done.set()
+        await busy
+        async with asyncio.timeout(PATIENCE):
+            assert await alice.login("alice", PASSWORD) == "alice"
+            assert await alice.people("*", None)
+        await alice.close()
 
     asyncio.run(talk())
 
