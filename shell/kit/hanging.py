@@ -27,10 +27,10 @@ class Hanging:
         wraps = not options.no_wrap or console.file.isatty()
         for entry in self._entries:
             first, *more = entry.split("\n", allow_blank=True)
-            yield from _rows(first, console, options.max_width) if wraps else (first,)
-            for line in more:
-                hung = Text.assemble(INDENT, line)
-                yield from _rows(hung, console, options.max_width) if wraps else (hung,)
+            for line in (first, *(Text.assemble(INDENT, line) for line in more)):
+                rows = _rows(line, console, options.max_width) if wraps else (line,)
+                for row in rows:
+                    yield from row.render(console, end="\n")  # as it is: a text itself would be wrapped again
 
 
 def hung(shown: RenderableType) -> RenderableType:
@@ -46,13 +46,16 @@ def sentence(shown: RenderableType) -> RenderableType:
 
 def _rows(line: Text, console: Console, width: int) -> Iterator[Text]:
     line.expand_tabs(console.tab_size)
-    first = line.wrap(console, width, overflow="fold", no_wrap=False)[0]
-    rest = line[len(first) :]
-    first.rstrip()
-    yield first
-    if rest.plain.strip():
-        blank = len(rest) - len(rest.plain.lstrip(" "))
-        below = max(width - len(INDENT), len(INDENT))
-        for row in rest[blank:].wrap(console, below, overflow="fold", no_wrap=False):
-            row.rstrip()
-            yield Text.assemble(INDENT, row)
+    if line.cell_len <= width:
+        line.rstrip()
+        yield line
+        return
+    # As wide as the indent: what follows has the same room in every row, and is wrapped once.
+    begins = line[: len(INDENT)]
+    if begins.cell_len != len(INDENT):
+        begins = Text()
+    room = max(width - len(INDENT), len(INDENT))
+    for row in line[len(begins) :].wrap(console, room, overflow="fold", no_wrap=False):
+        row.rstrip()
+        yield Text.assemble(begins, row)
+        begins = Text(INDENT)
