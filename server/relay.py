@@ -3,7 +3,7 @@ or a socket.
 
 Only an introduction makes a pair, only the two of it send to each other, each only to the address that the
 other has proven not long ago to be at, and each user has so many bytes a second and a day. Whatever else
-comes is dropped without an answer.
+comes is dropped; only whoever may have moved is asked, now and then, to prove where it is.
 """
 
 import ipaddress
@@ -16,6 +16,7 @@ from hmac import compare_digest
 from wire.limits import KIB, TICKET_LIFE
 from wire.names import NameKey
 from wire.relay import (
+    CLAIM_BYTES,
     COOKIE_BYTES,
     NO_COOKIE,
     PASS_BYTES,
@@ -34,13 +35,12 @@ Address = tuple[str, int]
 Sent = tuple[bytes, Address]
 
 MAX_PAIRS = 4096  # pairs that may use the relay at once; beyond, the one that was silent longest goes
-BINDING_LIFE = 60.0  # seconds for which a claim holds; shells claim every 20 while they use the way
+BINDING_LIFE = 60.0  # seconds for which a claim holds; shells claim every 5 while they use the way
 IDLE = 120.0  # seconds until a pair is forgotten that nobody introduces and of which only one claims, or none
 COOKIE_LIFE = 60.0  # seconds; a cookie holds in the period it was made in and the next
+ASK_GAP = 0.2  # seconds between questions to one side where it is, which anybody on its way can cause
 BURST = 64 * KIB  # bytes that one user may send at once, at least
-HEADERS = (
-    48  # bytes of the headers of IPv6 (40, RFC 8200 §3) and UDP (8, RFC 768); those of IPv4 take 20 less
-)
+HEADERS = 48  # bytes of the headers of IPv6 (40, RFC 8200 §3) and UDP (8, RFC 768); of IPv4 it is 28
 WAYS = 2  # a datagram crosses the network to the relay and again from it, and costs both times
 DAY = 24 * 3600.0  # seconds for which the total of a user counts
 DATAGRAMS, BYTES, OVER_LIMIT, IGNORED = "relay-datagrams", "relay-bytes", "relay-over-limit", "relay-ignored"
@@ -56,6 +56,7 @@ class _Side:
     pair: "_Pair"
     address: Address | None = None
     bound_until: float = 0.0
+    ask_after: float = 0.0
 
     def bound(self, now: float) -> Address | None:
         """Where it is, if it has said so not long ago."""
@@ -155,8 +156,11 @@ class Relay:
     # --- inside -----------------------------------------------------------------------------------------
 
     def _carry(self, side: _Side, datagram: bytes, address: Address, now: float) -> Sent | None:
+        if side.bound(now) != address:
+            self._count(IGNORED)
+            return self._asked(side, datagram, address, now)
         there = self._sides[side.other].bound(now)
-        if side.bound(now) != address or there is None:
+        if there is None:
             self._count(IGNORED)
             return None
         payload = payload_of(datagram)
@@ -166,6 +170,18 @@ class Relay:
         self._count(DATAGRAMS)
         self._count(BYTES, len(payload))
         return encode_data(side.other, payload), there
+
+    def _asked(self, side: _Side, datagram: bytes, address: Address, now: float) -> Sent | None:
+        """A cookie for whoever was bound and sends from elsewhere, as when a NAT took another port.
+
+        Or whose binding is over. It is no longer than what came: nothing is amplified.
+        """
+        if side.address is None or now < side.ask_after or len(datagram) < CLAIM_BYTES:
+            return None
+        side.ask_after = now + ASK_GAP
+        pass_id = pass_of(datagram)
+        cookie = self._cookie(pass_id, address, int(now // COOKIE_LIFE))
+        return encode_claim(Claim(RelayKind.COOKIE, pass_id, cookie), side.key), address
 
     def _claimed(self, side: _Side, datagram: bytes, address: Address, now: float) -> Sent | None:
         claim = decode_claim(datagram, side.key)

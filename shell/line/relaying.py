@@ -23,7 +23,7 @@ from wire.relay import (
 )
 
 CLAIM_INTERVALS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between claims until one is answered, doubling
-RENEW = 20.0  # seconds between claims while in use: the NAT on the way must not forget (RFC 9000 §10.1.2)
+RENEW = 5.0  # seconds between claims while in use: so long a NAT that took another port keeps away what comes
 MAX_PASSES = 256  # passes of one shell; beyond, the oldest goes
 
 
@@ -65,11 +65,12 @@ class Pass:
         return self._next if self._tries < len(CLAIM_INTERVALS) else None
 
     def answered(self, datagram: bytes, now: float) -> None:
-        """The relay answered a claim."""
+        """The relay answered a claim, or asks for one."""
         claim = decode_claim(datagram, self._key)
         if claim is None:
             return
-        if claim.kind is RelayKind.COOKIE and claim.cookie != self._cookie:
+        asked = self._tries >= len(CLAIM_INTERVALS)  # with no claim under way: a NAT took another port
+        if claim.kind is RelayKind.COOKIE and (asked or claim.cookie != self._cookie):
             self._cookie, self._tries, self._next = claim.cookie, 0, now
         elif claim.kind is RelayKind.BOUND:
             self.bound, self._tries, self._next = True, len(CLAIM_INTERVALS), now + RENEW

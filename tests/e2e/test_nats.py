@@ -11,6 +11,13 @@ def climbed(program: Program, name: str) -> str:
     return " ".join(program.until(f"why {name}", r"(?s)account.*\soperator\. *$")[0].split())
 
 
+def move_alice(network: Network) -> None:
+    """Her provider gives her router another address."""
+    network.ip("nat_a", "addr flush dev internet", "addr add 203.0.113.9/30 dev internet")
+    network.ip("nat_a", "route add default via 203.0.113.10")
+    network.ip("internet", "addr add 203.0.113.10/30 dev nat_a")
+
+
 def test_two_home_routers_are_opened_and_a_new_address_in_mid_talk_loses_nothing(tmp_path: Path) -> None:
     with Network() as network:
         two_homes(network, ("restricted", "restricted"), mtu=1280)
@@ -27,9 +34,7 @@ def test_two_home_routers_are_opened_and_a_new_address_in_mid_talk_loses_nothing
         bob.do("wait message", f"alice: {long[:40]}")
 
         # The provider gives alice's router another address: bob hears her from there.
-        network.ip("nat_a", "addr flush dev internet", "addr add 203.0.113.9/30 dev internet")
-        network.ip("nat_a", "route add default via 203.0.113.10")
-        network.ip("internet", "addr add 203.0.113.10/30 dev nat_a")
+        move_alice(network)
         # bob's router lets nothing in from there until bob has sent there: the phone book tells him to.
         alice.type("msg bob from a new address")
         bob.do("wait message --timeout 25", "alice: from a new address")
@@ -102,6 +107,14 @@ def test_where_the_operator_offers_a_relay_symmetric_nats_are_passed_and_both_us
         alice.do(f"msg bob {'x' * 50_000}", "Delivered to bob")
         alice.do("status", "bob: relayed, still end-to-end encrypted")
         bob.do("status", "alice: relayed, still end-to-end encrypted")
+        bob.do("wait message", f"alice: {'x' * 40}")
+
+        # alice's router gets another address: the relay asks her where she is, long before she would say it.
+        move_alice(network)
+        alice.type("msg bob from a new address")
+        bob.do("wait message --timeout 10", "alice: from a new address")
+        bob.do("msg alice and back to it", "Delivered to alice")
+        alice.do("wait message", "bob: and back to it")
 
 
 def test_a_relayed_line_takes_the_direct_way_once_there_is_one(tmp_path: Path) -> None:

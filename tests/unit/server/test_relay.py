@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.relay import (
+    ASK_GAP,
     BINDING_LIFE,
     BURST,
     BYTES,
@@ -127,6 +128,49 @@ def test_a_shell_that_moved_claims_again_and_is_followed() -> None:
     moved = bind(at, alice.id + FRESH[8:24], ELSEWHERE, 5.0)
     assert moved.id == alice.id
     assert at.received(encode_data(bob.id, b"x"), THERE, 6.0) == (encode_data(alice.id, b"x"), ELSEWHERE)
+
+
+def test_a_shell_whose_nat_took_another_port_is_asked_and_bound_again_in_a_round_trip() -> None:
+    at = relay()
+    alice, bob = pair(at)
+    sealed = bytes(100)
+    ask = at.received(encode_data(alice.id, sealed), ELSEWHERE, 1.0)
+    assert ask is not None
+    assert ask[1] == ELSEWHERE
+    alice.answered(ask[0], 1.1)
+    claim = alice.due(1.1)
+    assert claim is not None
+    answer = at.received(claim, ELSEWHERE, 1.1)
+    assert answer is not None
+    alice.answered(answer[0], 1.2)
+    assert alice.wake() is None
+    assert at.received(encode_data(alice.id, sealed), ELSEWHERE, 1.2) == (encode_data(bob.id, sealed), THERE)
+    assert at.received(encode_data(bob.id, sealed), THERE, 1.2) == (encode_data(alice.id, sealed), ELSEWHERE)
+
+
+def test_a_shell_whose_claim_is_old_is_asked_for_another_with_the_same_cookie() -> None:
+    at = relay()
+    alice, _ = pair(at)
+    now = BINDING_LIFE - 1.0  # the cookie of the first period holds in the next one too
+    bind(at, alice.id + FRESH[8:24], HERE, now)
+    now += BINDING_LIFE
+    ask = at.received(encode_data(alice.id, bytes(100)), HERE, now)
+    assert ask is not None
+    alice.answered(ask[0], now)
+    alice.answered(ask[0], now)
+    assert alice.due(now) is not None
+    assert alice.due(now) is None  # however often it is asked
+
+
+def test_a_question_amplifies_nothing_and_is_rare() -> None:
+    at = relay()
+    alice, _ = pair(at)
+    assert at.received(encode_data(alice.id, b""), ELSEWHERE, 1.0) is None
+    datagram = encode_data(alice.id, bytes(CLAIM_BYTES))
+    answers = [at.received(datagram, ELSEWHERE, 1.0 + step / 1000) for step in range(1000)]
+    asked = [answer for answer in answers if answer is not None]
+    assert len(asked) == round(1 / ASK_GAP)
+    assert all(len(answer[0]) <= len(datagram) for answer in asked)
 
 
 def test_a_user_has_so_many_bytes_a_second_and_no_more() -> None:
