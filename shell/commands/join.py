@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TOPIC = "Account"
 HOST_ANSWER = "h"
-YES = ("", "y", "yes")
+YES, NO = ("", "y", "yes"), ("n", "no")
 
 
 class PhoneBookRow(msgspec.Struct, frozen=True):
@@ -80,10 +80,17 @@ def join(app: "UserConsole", arguments: argparse.Namespace) -> Said | None:
     name = app.ask("Your name there: ").strip()
     if not name:
         raise CommandError("That needs a name; `join` asks again.", code="no-name")
-    new = app.ask(f"Make a new account {safe(name)}? (n where you have it already) [Y/n] ")
-    _enter(app, string_utils.quote(name), new=new.strip().casefold() in YES)
+    new = _yes(app, f"Make a new account {safe(name)}? (n where you have it already) [Y/n] ")
+    _enter(app, string_utils.quote(name), new=new)
     app.folder.join(Joined(server, app.user or name, hosted is not None))
     return None
+
+
+def _yes(app: "UserConsole", question: str) -> bool:
+    """Asks until the answer is one: what was meant for the next question is neither yes nor no."""
+    while (answer := app.ask(question).strip().casefold()) not in (*YES, *NO):
+        pass
+    return answer in YES
 
 
 def _enter(app: "UserConsole", name: str, *, new: bool) -> None:

@@ -24,3 +24,28 @@ def test_an_invitation_is_asked_for_where_one_is_needed() -> None:
         assert (town.folder / "alice" / "joined.toml").read_text().count("alice") == 1
     finally:
         town.close()
+
+
+def test_what_is_neither_yes_nor_no_is_asked_again() -> None:
+    town = Town()
+    try:
+        town.app("server", io.StringIO())
+        output = io.StringIO()
+        alice = town.app("alice", output)
+        asked: list[str] = []
+
+        def answer(question: str, secret: bool) -> str:
+            asked.append(question)
+            if secret:
+                return str(town.password)
+            if question.startswith("Your name"):
+                return "alice"
+            return "the password, too early" if sum("Make" in one for one in asked) == 1 else "y"
+
+        alice.answers = answer
+        host, port = town.book.address
+        alice.run_line(f"join {host}:{port}")
+        assert sum("Make a new account" in question for question in asked) == 2
+        assert "You are logged in as alice" in output.getvalue()
+    finally:
+        town.close()
