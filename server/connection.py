@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
+from server.busy_poll import BusyPoll
 from server.client import Client
 from server.service import Service
 from wire.errors import ErrorCode, FrameTooLong, Refused
@@ -49,8 +50,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_busy",
+        "_busy_poll",
         "_closing",
-        "_on_answer",
         "_on_lost",
         "_on_session",
         "_paused",
@@ -72,14 +73,14 @@ class Connection(asyncio.Protocol):
         spawn: Spawn,
         send_buffer: int,
         *,
-        on_answer: Callable[[], None],
+        busy_poll: BusyPoll,
         on_session: Callable[["Connection"], None],
         on_lost: Callable[["Connection"], None],
     ) -> None:
         self._service = service
         self._spawn = spawn
         self._send_buffer = send_buffer
-        self._on_answer = on_answer
+        self._busy_poll = busy_poll
         self._on_session = on_session
         self._on_lost = on_lost
         self._splitter = LineSplitter(MAX_FRAME)
@@ -190,11 +191,12 @@ class Connection(asyncio.Protocol):
                 replies.append(Result(request.id, result))
             else:
                 self._busy = True
+                self._busy_poll.waits()
                 self._pending.extend(waiting)
                 self._spawn(self._finish(request.id, result))
         if replies:
             self._write(encode_replies(replies))
-            self._on_answer()
+            self._busy_poll.answered()
 
     def _refused(self, request_id: RequestId | None, error: Refused, replies: list[Result | Failure]) -> None:
         replies.append(Failure(request_id, error.to_object()))
@@ -215,9 +217,12 @@ class Connection(asyncio.Protocol):
             reply = encode_error(
                 request_id, Refused(ErrorCode.INTERNAL_ERROR, "The phone book failed at that; it was logged.")
             )
+        finally:
+            self._busy_poll.served()
         if self.client.session_id is not None:
             self._on_session(self)
         self._write(reply)
+        self._busy_poll.answered()
         self._busy = False
         pending, self._pending = self._pending, []
         self._work(pending)

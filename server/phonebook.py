@@ -339,7 +339,7 @@ class PhoneBookServer:
             self.service,
             self._task,
             self.settings.send_buffer_kib * KIB,
-            on_answer=self._busy_poll.answered,
+            busy_poll=self._busy_poll,
             on_session=self._session_begun,
             on_lost=self._disconnected,
         )

@@ -36,6 +36,26 @@ def test_the_loop_stays_awake_after_one_answer_until_its_time_is_over(
     asyncio.run(run())
 
 
+def test_it_steps_aside_while_a_thread_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.busy_poll.AWAKE", math.inf)
+
+    async def run() -> None:
+        poll = BusyPoll()
+        poll.answered()
+        await turns()
+        assert is_awake(poll)
+        poll.waits()
+        await turns()
+        assert not is_awake(poll)
+        poll.answered()
+        assert not is_awake(poll)
+        poll.served()
+        poll.answered()
+        assert is_awake(poll)
+
+    asyncio.run(run())
+
+
 def test_it_steps_aside_where_many_are_answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.busy_poll.AWAKE", math.inf)
 
