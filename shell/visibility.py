@@ -14,13 +14,13 @@ import msgspec
 
 from shell.datafolder import AccountFolder, Kept
 from shell.errors import DataFolderError, ListFull, NotConnected, NotLoggedIn
-from shell.line.people import People
 from wire.errors import Refused
 from wire.limits import MAX_ALLOWED, MAX_BLOCKED
 from wire.messages import Done, SetBlocked, Visibility
 from wire.names import name_key
 
 if TYPE_CHECKING:  # the network loads after the prompt
+    from shell.line.people import People
     from shell.phonebook import PhoneBook
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Seen(msgspec.Struct, frozen=True):
     but: tuple[str, ...] = ()
     """For `hidden` who sees it all the same; for `contacts` who of them does not."""
 
-    def allowed(self, people: People) -> tuple[str, ...]:
+    def allowed(self, people: "People") -> tuple[str, ...]:
         """Who sees the account as online where not everybody does. Raises `ListFull`."""
         names: tuple[str, ...] = ()
         if self.visibility is Visibility.HIDDEN:
@@ -52,7 +52,7 @@ class Seen(msgspec.Struct, frozen=True):
         return names
 
 
-def check_room_to_block(people: People, name: str) -> None:
+def check_room_to_block(people: "People", name: str) -> None:
     """Before somebody is blocked. Raises `ListFull`."""
     blocked = {contact.key for contact in people.blocked()}
     if len(blocked - {name_key(name)}) >= MAX_BLOCKED:
@@ -62,7 +62,7 @@ def check_room_to_block(people: People, name: str) -> None:
         )
 
 
-async def share_blocked(book: "PhoneBook", people: People) -> None:
+async def share_blocked(book: "PhoneBook", people: "People") -> None:
     """Lets the phone book know to whom this account looks offline. Raises `NotConnected`, `Refused`."""
     names = tuple(contact.name for contact in people.blocked())
     if len(names) > MAX_BLOCKED:  # from a backup of keys; nobody is blocked beyond

@@ -19,7 +19,6 @@ from shell.keybackup import (
 )
 from shell.kit.command import Command, Outcome, Parser, Said
 from shell.kit.errors import CommandError
-from shell.moving import make_backup, restore_backup
 from wire.certificates import show_fingerprint
 from wire.display import safe
 from wire.names import name_key
@@ -62,6 +61,8 @@ def _export(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     if file.exists():
         raise CommandError(f"{file} is there already; choose another name.", code="file-exists")
     messenger = app.messenger
+    from shell.moving import make_backup  # with the database, for which no prompt waits
+
     backup = make_backup(app.folder, messenger.book, messenger.line, messenger.user or "")
     passphrase = _passphrase(app, arguments, again=True)
     if len(passphrase) < MIN_PASSPHRASE:
@@ -90,6 +91,8 @@ def _import(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     except UnicodeDecodeError:
         raise BackupError(f"{file} is no file of `keys export`.") from None
     backup = open_backup(text, _passphrase(app, arguments, again=False))
+    from shell.moving import restore_backup
+
     kept = app.call(restore_backup(app.folder, backup, replace=arguments.replace))
     moved = f" The key that was here is kept as {kept}." if kept else ""
     return Said(
