@@ -18,7 +18,7 @@ import logging
 import os
 import stat
 import tomllib
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import quote
@@ -227,21 +227,33 @@ class AccountFolder:
             self._lock = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise DataFolderError(f"{file} cannot be written: {error.strerror}.") from None
+        locked = False
+        try:
+            locked = await self._wait_for_lock()
+        finally:
+            if not locked:
+                self.release()
+        if not locked:
+            raise DataFolderError(
+                f"Another shell is in this account with the same data folder ({self._path}); leave it first, "
+                "or give this one a folder of its own with --data."
+            )
+
+    async def _wait_for_lock(self) -> bool:
         for _ in range(round(CLAIM_PATIENCE / _CLAIM_PAUSE)):
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                await asyncio.sleep(_CLAIM_PAUSE)
-            except OSError as error:  # some network file systems have no locks: it is as it was without one
-                log.info("event=no_lock folder=%s reason=%r", self._path, error.strerror)
-                return
-            else:
-                return
-        self.release()
-        raise DataFolderError(
-            f"Another shell is in this account with the same data folder ({self._path}); leave it first, or "
-            "give this one a folder of its own with --data."
-        )
+            if self._take_lock():
+                return True
+            await asyncio.sleep(_CLAIM_PAUSE)
+        return False
+
+    def _take_lock(self) -> bool:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:  # some network file systems have no locks: it is as it was without one
+            log.info("event=no_lock folder=%s reason=%r", self._path, error.strerror)
+        return True
 
     def release(self) -> None:
         """Leaves the folder to others, if it was claimed."""
@@ -313,11 +325,9 @@ class AccountFolder:
 
     def _place_for_old_key(self) -> Path:
         """Never where another key is already: it may be the only one that contacts know."""
-        for number in count(1):
-            path = self._path / f"identity-before-import{'' if number == 1 else f'-{number}'}.pem"
-            if not path.exists():
-                return path
-        raise AssertionError("numbers do not end")
+        names = chain(("",), (f"-{number}" for number in count(2)))
+        places = (self._path / f"identity-before-import{number}.pem" for number in names)
+        return next(place for place in places if not place.exists())
 
     def known(self) -> KnownAccount | None:
         """What is known of the account while the phone book is away."""

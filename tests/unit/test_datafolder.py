@@ -68,6 +68,12 @@ def test_one_shell_at_a_time_is_in_an_account(tmp_path: Path, monkeypatch: pytes
         await here.claim()
         with pytest.raises(DataFolderError, match="Another shell is in this account"):
             await there.claim()
+        interrupted = asyncio.create_task(there.claim())
+        await asyncio.sleep(0)
+        assert there._lock >= 0
+        interrupted.cancel()
+        await asyncio.gather(interrupted, return_exceptions=True)
+        assert there._lock < 0, "whoever stops waiting keeps no file open"
         waiting = asyncio.create_task(there.claim())
         await asyncio.sleep(0)
         here.release()
