@@ -122,13 +122,14 @@ class LineCore(Consents):
         if key is None:
             return []
         peer = self._peers[key]
-        if peer.line is not None and peer.line.id == line:
-            peer.line.heard = now
+        current = peer.on(line)
+        if current is not None:
+            current.heard = now
         if isinstance(frame, Receipt):
             return self._receipt(peer, frame, now)
         if isinstance(frame, Read):
             return [KeepRead(key, MessageId(frame.id))]
-        if peer.line is not None and peer.line.id == line and peer.line.deaf_since is not None:
+        if current is not None and current.deaf_since is not None:
             return []
         if peer.overflowed and peer.contact.consent is Consent.ACCEPTED:
             return []  # what had no room before comes first, on the line that follows the consent
@@ -146,8 +147,9 @@ class LineCore(Consents):
         """The disk refused a message: nothing that follows on this line is taken, so that the order holds."""
         peer = self._peers[message.peer]
         peer.holding -= message.held
-        if peer.line is not None and peer.line.id == line and peer.line.deaf_since is None:
-            peer.line.deaf_since = now
+        current = peer.on(line)
+        if current is not None and current.deaf_since is None:
+            current.deaf_since = now
 
     def incoming_kept(self, message: Incoming, kept: Kept, line: LineId) -> list[Effect]:
         """The message is on disk: only now its writer gets a receipt and the user sees it."""

@@ -49,9 +49,10 @@ class Delivery(People):
         if key is None:
             return []
         peer = self._peers[key]
-        if peer.line is None or peer.line.id != line:
+        over = peer.on(line)
+        if over is None:
             return []
-        over, peer.line = peer.line, None
+        peer.line = None
         lost = self._lost(peer)
         if code is LineClose.KEY_NOT_TRUSTED:
             return [*lost, *self._turned_away(peer, now)]
@@ -59,7 +60,7 @@ class Delivery(People):
         if in_vain or code in _COMPLAINTS:
             # Once may be chance. Whoever ends every line, for whatever reason, is called less and less.
             peer.useless += 1
-            peer.retry_at = now + min(MAX_RETRY, 2.0 ** min(peer.useless, MAX_DOUBLINGS) - 2)
+            peer.retry_at = now + _pause(peer.useless, spared=2.0)  # so the first time at once
         return [*lost, *self._advance(peer, now)]
 
     def dial_failed(self, name: str, reason: str, now: float, *, offline: bool) -> list[Effect]:
@@ -72,7 +73,7 @@ class Delivery(People):
             peer.online = False
             return self._advance(peer, now)
         peer.failures += 1
-        peer.retry_at = now + min(MAX_RETRY, 2.0 ** min(peer.failures, MAX_DOUBLINGS))
+        peer.retry_at = now + _pause(peer.failures)
         return [Tell(Unreached(peer.contact.name, reason))] if peer.failures == 1 else []
 
     def presence(self, name: str, *, online: bool, now: float) -> list[Effect]:
@@ -111,7 +112,8 @@ class Delivery(People):
         """Time has passed: retries are due, lines that give no receipts are given up."""
         effects: list[Effect] = []
         for peer in self._peers.values():
-            if peer.line is not None and now - (peer.line.deaf_since or now) > RECEIPT_PATIENCE:
+            deaf_since = peer.line.deaf_since if peer.line is not None else None
+            if deaf_since is not None and now - deaf_since > RECEIPT_PATIENCE:
                 effects += self._hang_up(peer, LineClose.DONE)  # on the next line all of it comes again
             since = peer.outbox.oldest_in_flight
             # Whatever arrives shows that the line lives: long messages on a slow one take their time.
@@ -200,6 +202,11 @@ class Delivery(People):
 
     def _lost(self, peer: Peer) -> list[Effect]:
         return _progress(peer, peer.outbox.lose(), State.QUEUED)
+
+
+def _pause(tries: int, spared: float = 0.0) -> float:
+    """Seconds until somebody is called again after so many tries: twice as long each time."""
+    return min(MAX_RETRY, 2.0 ** min(tries, MAX_DOUBLINGS) - spared)
 
 
 def _progress(peer: Peer, ids: Iterable[MessageId], state: State) -> list[Effect]:

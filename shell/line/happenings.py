@@ -22,11 +22,11 @@ from shell.line.effects import (
     KeepState,
     ReleaseHeld,
 )
+from shell.line.faults import Faults
 from shell.line.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
-MAX_FAULT_LOGS = 20  # lines that faults may write into the log
 ENDED = "Your session has ended; what was kept by then is there when you log in again."
 MAX_WAITING = 10_000  # happenings that may wait; a line that brings more is closed
 MAX_BATCH = 512  # happenings that share one commit
@@ -72,7 +72,7 @@ class Happenings:
         self._wake = asyncio.Event()
         self._tasks = Tasks()
         self._performing: set[asyncio.Future[None]] = set()
-        self._faults = 0
+        self._faults = Faults(log)
         self._ended = False
 
     @property
@@ -139,13 +139,8 @@ class Happenings:
         try:
             return happening()
         except Exception as error:  # the edge of each: what one person brings costs the others nothing
-            self._log_fault("happening", error)
+            self._faults.met(error, "event=line_fault in=happening")
             return []
-
-    def _log_fault(self, what: str, error: Exception) -> None:
-        self._faults += 1
-        if self._faults <= MAX_FAULT_LOGS:
-            log.error("event=line_fault in=%s", what, exc_info=error)
 
     async def _carry_out(self, effects: list[Effect]) -> MailboxFailed | None:
         while effects:
@@ -182,7 +177,7 @@ class Happenings:
             try:
                 self._performer.act(act)
             except Exception as error:  # the same edge
-                self._log_fault(type(act).__name__, error)
+                self._faults.met(error, "event=line_fault in=%s", type(act).__name__)
 
 
 def _answer(callers: list[asyncio.Future[None]], error: Exception | None) -> None:

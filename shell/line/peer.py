@@ -56,3 +56,7 @@ class Peer:
     """Whether they must be told what became of held messages."""
     files_wait: bool = False
     """Whether a file would move if there were a line."""
+
+    def on(self, line: LineId) -> OpenLine | None:
+        """The line to them, if it is this one."""
+        return self.line if self.line is not None and self.line.id == line else None

@@ -8,13 +8,13 @@ from random import random
 from typing import cast
 
 from shell.line.candidates import Address
+from shell.line.faults import Faults
 from shell.line.impairment import MAX_HELD, Impairment
 from wire.messages import Endpoint
 
 log = logging.getLogger(__name__)
 
 SOCKET_BUFFER = 4 * 1024 * 1024  # bytes; bursts of large messages overrun the kernel's default
-MAX_FAULT_LOGS = 20  # lines that faults of strangers may write into the log
 
 Tracer = Callable[[bool, Address, bytes], None]
 _UNIMPAIRED = Impairment()
@@ -31,7 +31,7 @@ class UdpSocket(asyncio.DatagramProtocol):
         """Treats datagrams as a bad network would, both ways."""
         self._held = 0
         self._transport: asyncio.DatagramTransport | None = None
-        self._faults = 0
+        self._faults = Faults(log)
         self._mapped = False
         self.port = 0
 
@@ -99,10 +99,10 @@ class UdpSocket(asyncio.DatagramProtocol):
             if self.tracer is not None:
                 self.tracer(False, address, datagram)
             self._on_datagram(datagram, address)
-        except Exception:  # the edge of what strangers can reach: whatever they sent, the others go on
-            self._faults += 1
-            if self._faults <= MAX_FAULT_LOGS:
-                log.exception("event=datagram_fault bytes=%d", len(datagram))
+        except (
+            Exception
+        ) as error:  # the edge of what strangers can reach: whatever they sent, the others go on
+            self._faults.met(error, "event=datagram_fault bytes=%d", len(datagram))
 
     def _send(self, datagram: bytes, address: Address) -> None:
         if self._transport is None or self._transport.is_closing():

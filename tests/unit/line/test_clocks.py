@@ -9,8 +9,8 @@ import pytest
 
 from shell.datafolder import DataFolder
 from shell.phonebook import PhoneBook
-from tests.unit.line.lines import PATIENCE
-from tests.unit.line.test_line import texts, two
+from tests.unit.line.lines import PATIENCE, two
+from tests.unit.line.test_line import texts
 
 YEAR = 365 * 86_400
 

@@ -15,7 +15,7 @@ from shell.line.model import Consent, Rules, State
 from shell.line.quic import FRAME_STREAM, Quic
 from shell.line.retries import Retries
 from shell.line.udp import udp_socket
-from tests.unit.line.lines import PATIENCE, Person, Town
+from tests.unit.line.lines import PATIENCE, Person, Town, two
 from wire.certificates import Identity, make_identity
 from wire.frames import NONCE_BYTES, Probe, ProbeKind
 from wire.limits import MAX_CHOICE, MAX_CHOICES, MAX_TEXT
@@ -24,16 +24,6 @@ from wire.names import name_key
 
 def texts(person: Person) -> list[str]:
     return [event.text for event in person.told(MessageArrived) if isinstance(event, MessageArrived)]
-
-
-async def two(folder: Path) -> tuple[Town, Person, Person]:
-    """Alice and Bob, who takes Alice's messages."""
-    town = Town()
-    alice = await town.enter(Person("alice", folder, town))
-    bob = await town.enter(Person("bob", folder, town))
-    await bob.line.accept("alice")
-    await alice.line.accept("bob")
-    return town, alice, bob
 
 
 def test_a_changed_key_stops_messages_until_it_is_accepted(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from shell.events import MessageArrived
 from shell.line.knocks import PERIOD, SPREAD, Knocks, period_of
 from shell.line.model import Consent, Contact, State
-from tests.unit.line.lines import PATIENCE, Person
-from tests.unit.line.test_line import texts, two
+from tests.unit.line.lines import PATIENCE, Person, two
+from tests.unit.line.test_line import texts
 from wire.certificates import Identity, make_identity
 from wire.frames import NONCE_BYTES, Probe, ProbeKind
 from wire.names import NameKey
