@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from time import time
 
 from server.access import Access, Registration
-from server.accounts import Account
+from server.account import Account
 from server.codes import code_digest
 from server.errors import Overtaken
 from server.ledger import SqliteLedger

@@ -8,7 +8,7 @@ from time import time
 from typing import TYPE_CHECKING, assert_never, cast
 
 from server import actions
-from server.accounts import Account
+from server.account import Account
 from server.actions import AccountInfo, Action, AnyAction, ClientInfo, Reply, ReplyT
 from server.changes import Changes
 from wire.certificates import show_fingerprint

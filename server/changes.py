@@ -16,7 +16,7 @@ import msgspec
 
 from server import actions
 from server.access import Ban, Registration, Target
-from server.accounts import Account
+from server.account import Account
 from server.actions import AnyChange, Changed, Reply, Task
 from server.codes import CODE_BYTES, code_digest, write_code
 from server.effects import Happened

@@ -13,7 +13,7 @@ from itertools import count
 
 from msgspec import Raw
 
-from server.accounts import Account
+from server.account import Account
 from server.effects import (
     Close,
     Effect,

@@ -5,7 +5,7 @@ from typing import NewType
 
 import msgspec
 
-from server.accounts import AccountId
+from server.account import AccountId
 from wire.messages import CloseReason, Message
 from wire.names import NameKey
 

@@ -12,7 +12,7 @@ from typing import Any
 import wire
 from server.access import Access
 from server.access_codes import AccessCodes
-from server.accounts import Account, AccountId, AccountStore
+from server.account import Account, AccountId, AccountStore
 from server.client import Client
 from server.clock import ticket_time
 from server.codes import code_digest

@@ -13,7 +13,7 @@ from typing import TypeVar, assert_never
 import msgspec
 
 from server.access import Ban, Registration, Target
-from server.accounts import Account, AccountId
+from server.account import Account, AccountId
 from server.actions import Failed, InviteInfo, Verdict
 from server.errors import DataFolderError
 from server.journal import FIRST, Entry, Link, link, read, verify

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import serialization
 from server.acceptor import Acceptor
 from server.access import Access, Registration
 from server.access_codes import AccessCodes
-from server.accounts import AccountId, SqliteAccounts
+from server.account import AccountId
+from server.accounts import SqliteAccounts
 from server.actions import Overview
 from server.administration import Administration
 from server.busy_poll import BusyPoll

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from server.accounts import Account, AccountStore
+from server.account import Account, AccountStore
 from server.client import Client
 from server.clock import ticket_time
 from server.directory import Directory

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Raw
 
-from server.accounts import Account
+from server.account import Account
 from server.effects import SessionId
 from wire.messages import Endpoint, Status, Visibility
 from wire.names import NameKey

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from server.accounts import Account, AccountId
+from server.account import Account, AccountId
 from wire.names import NameKey
 
 TOKEN_LIFE = 30 * 24 * 3600.0  # seconds in which a session can be taken up again

@@ -17,7 +17,7 @@ import tomli_w
 from argon2 import exceptions, extract_parameters
 from msgspec import Meta
 
-from server.accounts import Account, AccountId
+from server.account import Account, AccountId
 from server.errors import TransferFailed
 from settings.file import explained, key_of
 from wire.errors import BadName

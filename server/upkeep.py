@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypeVar, assert_never
 from msgspec.structs import replace
 
 from server import upkeep_actions
-from server.accounts import Account, read_all
+from server.account import Account
+from server.accounts import read_all
 from server.action import Reply
 from server.backup import back_up
 from server.effects import Happened

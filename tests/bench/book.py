@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import wire
-from server.accounts import Account, AccountId, SqliteAccounts
+from server.account import Account, AccountId
+from server.accounts import SqliteAccounts
 from server.datafolder import DataFolder
 from server.passwords import Passwords
 from server.settings import ServerSettings

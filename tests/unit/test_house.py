@@ -14,6 +14,8 @@ COMPOSERS = {"shell/host.py"}
 LAZY_COMPOSERS = {"shell/main.py", "shell/demo.py"}
 """They import the composer when it is asked for."""
 PURE = {
+    "server/account.py",
+    "server/session.py",
     "server/directory.py",
     "server/tokens.py",
     "server/throttles.py",

@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 
 from server.access import Registration, Target, target_of
-from server.accounts import AccountId
+from server.account import AccountId
 from server.actions import (
     AnyChange,
     Delete,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.accounts import Account, AccountId
+from server.account import Account, AccountId
 from server.directory import Directory
 from server.effects import Close, Effect, KeepLastSeen, Push, SessionId
 from server.session import Session

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from server.accounts import Account, AccountId
+from server.account import Account, AccountId
 from server.directory import Directory
 from server.effects import Close, Effect, KeepLastSeen, Push, SessionId
 from server.session import Session

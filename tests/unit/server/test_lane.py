@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from server import accounts
-from server.accounts import Account, AccountId, SqliteAccounts
+from server.account import Account, AccountId
+from server.accounts import SqliteAccounts
 from server.lane import TURN, Lane
 from wire.names import NameKey, name_key
 

@@ -8,7 +8,8 @@ from time import monotonic, time
 import pytest
 
 from server.access import target_of
-from server.accounts import Account, AccountId, SqliteAccounts
+from server.account import Account, AccountId
+from server.accounts import SqliteAccounts
 from server.actions import Change, Delete, Kick, PlaceBan
 from server.connection import Connection
 from server.datafolder import DataFolder as ServerFolder

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.accounts import Account, AccountId
+from server.account import Account, AccountId
 from server.tokens import TOKEN_LIFE, TokenMint
 from wire.names import NameKey
 

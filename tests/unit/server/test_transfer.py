@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from server.accounts import Account, AccountId, SqliteAccounts, read_all
+from server.account import Account, AccountId
+from server.accounts import SqliteAccounts, read_all
 from server.embedded import EmbeddedPhoneBook
 from server.errors import NameInUse, TransferFailed
 from server.transfer import MAX_NUMBER, export_accounts, read_accounts
