@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import tarfile
 import threading
 import time
@@ -48,7 +49,11 @@ def plans(folder: Path) -> Path:
 
 
 def held(person: Person) -> list[str]:
-    return sorted(path.relative_to(person.folder).as_posix() for path in person.folder.rglob("*"))
+    """What is in somebody's folder; `os.walk` bears that it is being swept meanwhile."""
+    found = (
+        Path(folder, name) for folder, *both in os.walk(person.folder) for names in both for name in names
+    )
+    return sorted(path.relative_to(person.folder).as_posix() for path in found)
 
 
 WHOLE = ["plans", "plans/a.txt", "plans/deep", "plans/deep/b.txt"]
