@@ -6,7 +6,8 @@ A commit survives kill -9 as soon as it is made, and power loss once the disk ha
 (`synchronous=FULL`), which takes many times as long. What others are told rests on the latter. Two things
 need not wait for it: one's own message on its way, because nobody is told yet that it is safe, and what
 became of one, because it would be asked for again. Both are confirmed soon after, or by the next commit that
-waits; and `settle` waits, before anybody reads "queued".
+waits; and `settle` waits, before anybody reads "queued". What became of a message has no commit of its own
+where another follows: it goes along.
 """
 
 import asyncio
@@ -15,7 +16,8 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,10 +42,11 @@ T = TypeVar("T")
 SCHEMA_VERSION = 1
 MAX_GROUP = 256  # jobs that share one commit
 MAX_JOBS = 10_000  # jobs that may wait for the disk
+MAX_NOTES = 10_000  # notes that may wait; beyond, the oldest are forgotten
+NOTE_AFTER = 0.05  # seconds after which notes are committed where nothing took them along
 CONFIRM_AGAIN = 2.0  # seconds until that is tried again where the disk refused it
 CONFIRM_AFTER = 0.05  # seconds of quiet after which commits that did not wait are confirmed by the disk
 WAL_BYTES = 4 * 1024 * 1024 + 64 * 1024  # of the log file between checkpoints, 1,000 pages by default
-_SOFT = (KeepOutgoing, KeepState)
 BUSY_TIMEOUT = 5.0  # seconds to wait for another process that has the mailbox open
 
 SCHEMA = """
@@ -87,6 +90,8 @@ class Mailbox:
         self._full = True
         self._unconfirmed = False
         self._confirm_after = CONFIRM_AFTER
+        self._notes: deque[KeepState] = deque(maxlen=MAX_NOTES)
+        self._noting: asyncio.TimerHandle | None = None
         try:
             path.touch(mode=0o600)
             path.chmod(0o600)  # a copy may have let others in
@@ -102,6 +107,8 @@ class Mailbox:
     def close(self) -> None:
         """Finishes what was handed over and closes the file."""
         self._closed = True
+        if self._noting is not None:
+            self._noting.cancel()
         self._jobs.put(None)
         self._thread.join()
         self._connection.close()
@@ -111,10 +118,26 @@ class Mailbox:
 
         Raises `MailboxFailed` where the disk refuses, and then nothing of it was kept.
         """
-        durable = not all(isinstance(effect, _SOFT) for effect in effects)
+        durable = not all(isinstance(effect, KeepOutgoing) for effect in effects)
         return await self._do(
             lambda connection: [keep(connection, effect) for effect in effects], durable=durable
         )
+
+    def note(self, states: Iterable[KeepState]) -> None:
+        """Commits these along with whatever is handed over next, or soon; called on the event loop.
+
+        What is read afterwards has them. Nobody waits for them, as what became of a message would be asked
+        for again: so they cost no commit of their own where messages follow each other.
+        """
+        self._notes.extend(states)
+        if self._notes and self._noting is None:
+            self._noting = asyncio.get_running_loop().call_later(NOTE_AFTER, self._commit_notes)
+
+    def _commit_notes(self) -> None:
+        self._noting = None
+        if self._notes:
+            loop = asyncio.get_running_loop()
+            self._jobs.put(Job(lambda connection: None, loop, loop.create_future(), durable=False))
 
     async def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """Runs a function on the mailbox's thread, inside a transaction; what it writes is confirmed."""
@@ -140,7 +163,8 @@ class Mailbox:
         while not ended:
             group: list[Job] = []
             try:
-                job = self._jobs.get(timeout=self._confirm_after if self._unconfirmed else None)
+                waits = self._unconfirmed or bool(self._notes)
+                job = self._jobs.get(timeout=self._confirm_after if waits else None)
             except queue.Empty:
                 self._commit([])
                 continue
@@ -155,10 +179,14 @@ class Mailbox:
 
     def _commit(self, group: list[Job]) -> None:
         durable = not group or any(job.durable for job in group)
+        notes: list[KeepState] = []
         try:
             self._wait_for_disk(wait=durable)
             before = self._connection.total_changes
             self._connection.execute("BEGIN IMMEDIATE")
+            while self._notes:
+                notes.append(self._notes.popleft())
+                keep(self._connection, notes[-1])
             answers = [job.question(self._connection) for job in group]
             changed = self._connection.total_changes != before
             if durable and self._unconfirmed and not changed:
@@ -170,6 +198,7 @@ class Mailbox:
                 log.exception("event=mailbox_fault")
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            self._notes.extendleft(reversed(notes))
             if len(group) > 1 and not isinstance(error, sqlite3.OperationalError):
                 # It is not the disk: what is wrong with one of them is no reason to refuse the others.
                 for job in group:

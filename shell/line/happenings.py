@@ -23,7 +23,6 @@ from shell.line.effects import (
     ReleaseHeld,
 )
 from shell.line.faults import Faults
-from shell.line.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +48,10 @@ class Performer(Protocol):
         """Commits all of it. Raises `MailboxFailed`, and then nothing is kept."""
         ...
 
+    def note(self, states: list[KeepState]) -> None:
+        """Commits these soon, with whatever is committed next; nobody waits for them."""
+        ...
+
     def kept(self, keep: Keep, answer: Any) -> list[Effect]:
         """What follows from what the mailbox said."""
         ...
@@ -70,7 +73,6 @@ class Happenings:
         self._waiting: deque[Callable[[], list[Effect]]] = deque()
         self._callers: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
-        self._tasks = Tasks()
         self._performing: set[asyncio.Future[None]] = set()
         self._faults = Faults(log)
         self._ended = False
@@ -116,7 +118,6 @@ class Happenings:
         finally:
             self._ended = True
             _answer(list(self._performing), NotLoggedIn(ENDED))
-            await self._tasks.cancel()
 
     async def _run(self) -> None:
         while True:
@@ -148,11 +149,8 @@ class Happenings:
             acts = [effect for effect in effects if not isinstance(effect, _KEEPS)]
             # That a message was delivered is true before this disk knows it: if it never does, the message is
             # sent again and answered again. Everything else is committed first.
-            if all(isinstance(keep, KeepState) for keep in keeps):
-                self._act(acts)
-                if keeps:
-                    self._tasks.spawn(self._keep_states(keeps), "states")
-                return None
+            self._performer.note([keep for keep in keeps if isinstance(keep, KeepState)])
+            keeps = [keep for keep in keeps if not isinstance(keep, KeepState)]
             answers: list[Any] = []
             if keeps:
                 try:
@@ -165,12 +163,6 @@ class Happenings:
             for keep, answer in zip(keeps, answers, strict=True):
                 effects += self._performer.kept(keep, answer)
         return None
-
-    async def _keep_states(self, keeps: list[Keep]) -> None:
-        try:
-            await self._performer.keep(keeps)
-        except MailboxFailed as error:
-            self._performer.undo(keeps, [], error)
 
     def _act(self, acts: list[Act]) -> None:
         for act in acts:

@@ -36,6 +36,7 @@ from shell.line.effects import (
     KeepOutgoing,
     KeepRead,
     KeepSeen,
+    KeepState,
     LineId,
     ReleaseHeld,
     SendFrames,
@@ -246,6 +247,11 @@ class Line(Decisions):
         if self._mailbox is None:
             raise MailboxFailed("The mailbox is not open.")
         return await self._mailbox.keep(keeps)
+
+    def note(self, states: list[KeepState]) -> None:
+        """Commits these soon."""
+        if self._mailbox is not None:
+            self._mailbox.note(states)
 
     def kept(self, keep: Keep, answer: Any) -> list[Effect]:
         """What follows from what the mailbox said."""

@@ -11,12 +11,13 @@ import pytest
 from shell.errors import MailboxFailed
 from shell.line.effects import KeepIncoming, KeepOutgoing, KeepState
 from shell.line.model import Incoming, Kept, MessageId, Outgoing, State
-from shell.mailbox import CONFIRM_AFTER, WAL_BYTES, Mailbox
+from shell.mailbox import CONFIRM_AFTER, NOTE_AFTER, WAL_BYTES, Mailbox
 from tests.unit.line.lines import PATIENCE
 from wire.names import NameKey
 
 BOB = NameKey("bob")
 OUT = KeepOutgoing(Outgoing(MessageId(bytes(16)), BOB, "hello", 1.0))
+DELIVERED = KeepState(OUT.message.id, BOB, State.DELIVERED)
 IN = KeepIncoming(Incoming(MessageId(bytes(16)), BOB, "hello", 1.0), 1)
 
 
@@ -56,11 +57,10 @@ def test_what_others_are_told_waits_for_the_disk(mailbox: Mailbox) -> None:
 def test_ones_own_message_waits_only_before_it_is_called_queued(mailbox: Mailbox) -> None:
     async def write() -> None:
         await mailbox.keep([OUT])
-        await mailbox.keep([KeepState(OUT.message.id, BOB, State.DELIVERED)])
         await mailbox.settle()
         await mailbox.settle()  # everything is confirmed: nothing is left to do
 
-    assert commits(mailbox, write) == ["NORMAL", "NORMAL", "FULL"]
+    assert commits(mailbox, write) == ["NORMAL", "FULL"]
 
 
 def test_a_quiet_moment_confirms_by_itself(mailbox: Mailbox) -> None:
@@ -71,6 +71,66 @@ def test_a_quiet_moment_confirms_by_itself(mailbox: Mailbox) -> None:
                 await asyncio.sleep(CONFIRM_AFTER / 10)
 
     assert commits(mailbox, write_and_rest) == ["NORMAL", "FULL"]
+
+
+def state(connection: sqlite3.Connection) -> str:
+    """Of the one message."""
+    return str(connection.execute("SELECT state FROM messages").fetchone()[0])
+
+
+def test_what_became_of_a_message_goes_to_disk_along_with_the_next(mailbox: Mailbox) -> None:
+    begun: list[str] = []
+
+    async def write() -> None:
+        await mailbox.keep([OUT])
+        await mailbox.read(lambda connection: connection.set_trace_callback(begun.append))
+        mailbox.note([DELIVERED])
+        await mailbox.keep([IN])
+        await mailbox.read(lambda connection: connection.set_trace_callback(None))
+
+    asyncio.run(write())
+    kept = [
+        statement.split()[0] for statement in begun if statement.startswith(("UPDATE", "INSERT", "COMMIT"))
+    ]
+    assert kept[kept.index("UPDATE") :] == ["UPDATE", "INSERT", "COMMIT"]
+
+
+def test_what_became_of_a_message_is_read_at_once(mailbox: Mailbox) -> None:
+    async def write() -> str:
+        await mailbox.keep([OUT])
+        mailbox.note([DELIVERED])
+        return await mailbox.read(state)
+
+    assert asyncio.run(write()) == "delivered"
+
+
+def test_what_became_of_the_last_message_is_committed_when_nothing_follows(mailbox: Mailbox) -> None:
+    async def write_and_rest() -> None:
+        await mailbox.keep([OUT])
+        mailbox.note([DELIVERED])
+        async with asyncio.timeout(PATIENCE):
+            while mailbox._notes or mailbox._unconfirmed:  # noqa: ASYNC110 - another thread's
+                await asyncio.sleep(NOTE_AFTER / 10)
+
+    assert set(commits(mailbox, write_and_rest)) == {"NORMAL", "FULL"}
+
+
+def test_what_became_of_a_message_survives_the_end_and_a_refusal(tmp_path: Path) -> None:
+    path = tmp_path / "mailbox.db"
+    mailbox = Mailbox(path)
+
+    def refuse(connection: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async def write() -> None:
+        await mailbox.keep([OUT])
+        mailbox.note([DELIVERED])
+        with pytest.raises(MailboxFailed):
+            await mailbox.read(refuse)
+
+    asyncio.run(write())
+    mailbox.close()
+    assert state(sqlite3.connect(path)) == "delivered"
 
 
 def test_a_log_of_full_length_is_read_as_any_other(tmp_path: Path) -> None:
