@@ -6,7 +6,6 @@ that has put the same row on the same disk; the QUIC library alone with a bare l
 """
 
 import asyncio
-import contextlib
 import itertools
 import os
 import socket
@@ -28,10 +27,10 @@ from shell.line.moving import LOW_WATER
 from shell.line.quic import Connected, QuicEvent, Received
 from shell.line.transfer import Phase
 from shell.messenger import Messenger
+from tests.bench.bare import QuicClient, QuicEcho
 from tests.bench.book import PASSWORD, Book, Town
 from tests.bench.figures import Figure, median
 from tests.bench.partner import READY, identity, irc_login
-from tests.bench.parts import Commits, QuicClient, QuicEcho
 from tests.bench.peers import Ngircd
 from tests.bench.processes import LOAD_CORE, PATIENCE, Process, free_port
 from wire.certificates import Fingerprint
@@ -44,8 +43,7 @@ CHUNK = 256 * 1024  # bytes read at once
 MIB, MB = 2**20, 1e6
 SETTLE = 30.0  # seconds that one message may take
 ECHO, MESSAGE, IRC = "raw UDP echo", "message to delivered", "ngircd with TLS and the same row on disk"
-QUIC, OWN = "a word and its answer, QUIC library alone", "one's own message to disk"
-OTHERS, PARTS = "another's message to disk, confirmed", "these three, one after the other"
+QUIC, BARE = "QUIC library alone", "QUIC library alone and that row"
 ROUND_TRIP, RATE, FIRST, FILE = 6.0, 2_000.0, 60.0, 25.0
 """To reach: times the raw echo; messages/s; milliseconds; MB/s."""
 
@@ -91,9 +89,10 @@ async def _measured(folder: Path, stack: ExitStack, count: int, size: int, stran
     figures.append(message.compared(medians[ECHO], at_most=ROUND_TRIP))
     if ircd is not None:
         figures.append(message.compared(medians[IRC], at_most=1.0))
+        figures.append(medians[BARE].compared(medians[IRC]))
     else:
         figures.append(Figure(IRC, 0.0, "µs", note="not installed"))
-    figures += [medians[PARTS].compared(medians[ECHO]), message.compared(medians[PARTS])]
+    figures += [medians[BARE].compared(medians[ECHO]), message.compared(medians[BARE])]
     bare_rate, tls_rate = Figure("file, QUIC library alone", bare, "MB/s"), Figure("file, TLS", tls, "MB/s")
     file_rate = Figure("file between shells, on disk and checked", ours, "MB/s", goal=FILE, at_least=True)
     return [
@@ -151,30 +150,20 @@ async def _round_trips(
     folder: Path, stack: ExitStack, shell: Messenger, ircd: Ngircd | None, count: int
 ) -> dict[str, list[float]]:
     """Seconds of each trip by what it is, in turns of fifty, so that all meet the same machine."""
-    port, quic_port = free_port(), free_port()
+    port = free_port()
     stack.enter_context(_partner(folder, "echo", str(port), str(folder)))
-    stack.enter_context(_partner(folder, "quic-echo", str(quic_port), str(folder)))
     echo: _Echo = await _Echo.to(port)
-    quic: QuicEcho = await QuicEcho.to(quic_port, identity(folder).fingerprint)
-    await quic.connected()
-    commits = stack.enter_context(contextlib.closing(Commits(folder, TEXT)))
+    quic, bare = [await _quic(folder, stack, kind) for kind in ("quic-echo", "quic-row")]
 
     async def message() -> None:
         if await _settled(shell, "friend") is not State.DELIVERED:
             raise RuntimeError("a message was not delivered")
 
-    async def parts() -> None:
-        await commits.own()
-        await quic.trip(TEXT.encode())
-        await commits.others()
-
     trips: dict[str, Callable[[], Awaitable[None]]] = {
         ECHO: echo.trip,
         MESSAGE: message,
         QUIC: lambda: quic.trip(TEXT.encode()),
-        OWN: commits.own,
-        OTHERS: commits.others,
-        PARTS: parts,
+        BARE: lambda: bare.trip(TEXT.encode()),
     }
     if ircd is not None:
         stack.enter_context(_partner(folder, "irc", str(ircd.port), str(folder)))
@@ -188,6 +177,15 @@ async def _round_trips(
                 if turn >= 0:
                     measured[what].append(time.perf_counter() - began)
     return measured
+
+
+async def _quic(folder: Path, stack: ExitStack, kind: str) -> QuicEcho:
+    """Connected to a partner of this kind."""
+    port = free_port()
+    stack.enter_context(_partner(folder, kind, str(port), str(folder)))
+    quic: QuicEcho = await QuicEcho.to(port, identity(folder).fingerprint)
+    await quic.connected()
+    return quic
 
 
 class _Echo(asyncio.DatagramProtocol):

@@ -8,6 +8,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Coroutine
+from itertools import count
 from pathlib import Path
 from time import monotonic, time
 from typing import Any, cast
@@ -35,7 +36,7 @@ def main() -> None:
     """Runs one of them."""
     parser = argparse.ArgumentParser()
     kinds = parser.add_subparsers(dest="kind", required=True)
-    for kind in ("echo", "quic", "quic-echo", "tls", "irc"):
+    for kind in ("echo", "quic", "quic-echo", "quic-row", "tls", "irc"):
         added = kinds.add_parser(kind)
         added.add_argument("port", type=int)
         added.add_argument("folder", type=Path)
@@ -51,6 +52,8 @@ def main() -> None:
             uvloop.run(_served(_QuicSink(identity(options.folder)), options.port))
         case "quic-echo":
             uvloop.run(_served(_QuicEcho(identity(options.folder)), options.port))
+        case "quic-row":
+            uvloop.run(_served(_QuicRow(identity(options.folder), options.folder), options.port))
         case "tls":
             _tls_sink(options.port, options.folder)
         case "irc":
@@ -118,11 +121,39 @@ class _QuicSink(_Echo):
 
 
 class _QuicEcho(_QuicSink):
-    """The limit of a message: the QUIC library and a socket, and each word comes back."""
+    """The limit of a round trip: the QUIC library and a socket, and each word comes back."""
 
     def _heard(self, quic: Quic, event: QuicEvent) -> None:
         if isinstance(event, Received):
             quic.send(event.data)
+
+
+class _QuicRow(_QuicSink):
+    """The limit of a message: each word is answered once its row is on disk, for which all else waits."""
+
+    def __init__(self, own: Identity, folder: Path) -> None:
+        super().__init__(own)
+        self._rows = _Rows(folder / "quic.db")
+
+    def _heard(self, quic: Quic, event: QuicEvent) -> None:
+        if isinstance(event, Received):
+            self._rows.keep(event.data.decode())
+            quic.send(b"kept")
+
+
+class _Rows:
+    """Rows as a mailbox writes them, each confirmed by the disk before the call returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._rows = Mailbox(path)._connection  # its thread is idle: nothing is ever handed over
+        self._ids = (MessageId(number.to_bytes(16)) for number in count())
+
+    def keep(self, text: str) -> None:
+        """One message of somebody else."""
+        message = Incoming(next(self._ids), NameKey("alice"), text, time())
+        self._rows.execute("BEGIN IMMEDIATE")
+        letters.keep_incoming(self._rows, message)
+        self._rows.execute("COMMIT")
 
 
 async def _served(protocol: asyncio.DatagramProtocol, port: int) -> None:
@@ -152,20 +183,13 @@ def _tls_sink(port: int, folder: Path) -> None:
 
 def _irc_friend(port: int, folder: Path) -> None:
     """Answers each private message once its row is on disk, as a mailbox writes it."""
-    mailbox = Mailbox(folder / "irc.db")
+    rows = _Rows(folder / "irc.db")
     connection = irc_login(port, "friend")
     _ready()
-    number = 0
-    rows = mailbox._connection  # its thread is idle: nothing is ever handed over
     while line := connection.readline():
         if b" PRIVMSG friend :" not in line:
             continue
-        number += 1
-        text = line.partition(b" PRIVMSG friend :")[2].strip().decode()
-        message = Incoming(MessageId(number.to_bytes(16)), NameKey("alice"), text, time())
-        rows.execute("BEGIN IMMEDIATE")
-        letters.keep_incoming(rows, message)
-        rows.execute("COMMIT")
+        rows.keep(line.partition(b" PRIVMSG friend :")[2].strip().decode())
         connection.write(b"PRIVMSG asker :kept\r\n")
         connection.flush()
 

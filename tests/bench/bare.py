@@ -1,24 +1,11 @@
-"""What a message to *delivered* is made of, each part alone, in the same run.
-
-Between two processes: a word and its answer through the QUIC library with a bare loop. In one process: what
-the mailbox takes for one's own message, which is on disk before it is sent, and for somebody else's, which
-the disk has confirmed before the receipt; both on the mailbox's thread, as no event loop waits for a disk.
-"""
+"""A word and its answer through the QUIC library with a bare loop: what a message cannot be quicker than."""
 
 import asyncio
-import itertools
-from pathlib import Path
 from time import monotonic
 from typing import Any, cast
 
-from shell.line.effects import KeepIncoming, KeepOutgoing
-from shell.line.model import Incoming, MessageId, Outgoing
 from shell.line.quic import Connected, Quic, QuicEvent, Received
-from shell.mailbox import Mailbox
 from wire.certificates import Fingerprint
-from wire.names import NameKey
-
-FRIEND = NameKey("friend")
 
 
 class QuicClient(asyncio.DatagramProtocol):
@@ -88,24 +75,3 @@ class QuicEcho(QuicClient):
         """The handshake, or the answer."""
         if isinstance(event, Connected | Received) and not self._answer.done():
             self._answer.set_result(None)
-
-
-class Commits:
-    """Messages into a mailbox of their own."""
-
-    def __init__(self, folder: Path, text: str) -> None:
-        self._mailbox = Mailbox(folder / "parts.db")
-        self._ids = (MessageId(number.to_bytes(16)) for number in itertools.count())
-        self._text = text
-
-    async def own(self) -> None:
-        """One's own message: on disk before it is sent."""
-        await self._mailbox.keep([KeepOutgoing(Outgoing(next(self._ids), FRIEND, self._text, 1.0))])
-
-    async def others(self) -> None:
-        """A message of somebody else: confirmed by the disk before its receipt."""
-        await self._mailbox.keep([KeepIncoming(Incoming(next(self._ids), FRIEND, self._text, 1.0), 1)])
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._mailbox.close()
