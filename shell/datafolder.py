@@ -12,6 +12,7 @@ joined.toml                       the phone book and the account that `join` cho
 """
 
 import asyncio
+import contextlib
 import fcntl
 import hashlib
 import logging
@@ -217,16 +218,12 @@ class AccountFolder:
         self._lock = -1
 
     async def claim(self) -> None:
-        """Has the folder for this shell alone: what two keep at once, one of them undoes.
+        """Has the folder for this shell alone, until `release`: what two keep at once, one of them undoes.
 
         Raises `DataFolderError` where another shell does not leave it within `CLAIM_PATIENCE`.
         """
-        _make_folder(self._path)
-        file = self._path / _LOCK_FILE
-        try:
-            self._lock = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise DataFolderError(f"{file} cannot be written: {error.strerror}.") from None
+        if self._lock >= 0:
+            return
         locked = False
         try:
             locked = await self._wait_for_lock()
@@ -247,19 +244,46 @@ class AccountFolder:
         return False
 
     def _take_lock(self) -> bool:
+        self.release()
+        _make_folder(self._path)
+        file = self._path / _LOCK_FILE
+        try:
+            self._lock = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:  # another shell has cleared the folder at this moment
+            return False
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._path.rmdir()  # where nothing is in it
+            raise DataFolderError(f"{file} cannot be written: {error.strerror}.") from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError as error:  # some network file systems have no locks: it is as it was without one
             log.info("event=no_lock folder=%s reason=%r", self._path, error.strerror)
-        return True
+        return os.fstat(self._lock).st_nlink > 0  # the lock of a folder that was cleared keeps nobody out
 
     def release(self) -> None:
         """Leaves the folder to others, if it was claimed."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def missing(self) -> list[Path]:
+        """The files that an account needs and that are not there."""
+        needed = (self.key_file, self._path / _ACCOUNT_FILE, self.mailbox)
+        return [file for file in needed if not file.exists()]
+
+    def clear(self, files: list[Path]) -> None:
+        """Removes these files of a claimed folder, and the folder where nothing else is in it."""
+        lock = self._path / _LOCK_FILE
+        with contextlib.suppress(OSError):
+            for file in files:
+                for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
+                    file.with_name(name).unlink(missing_ok=True)
+            if all(file == lock for file in self._path.iterdir()):
+                lock.unlink(missing_ok=True)
+                self._path.rmdir()
 
     @property
     def mailbox(self) -> Path:
@@ -389,4 +413,6 @@ def _write(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         new.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)  # a full disk needs the room
         raise DataFolderError(f"{path} cannot be written: {error.strerror}.") from None

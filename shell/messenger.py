@@ -22,6 +22,7 @@ from shell.events import (
     StatusChanged,
     VisibilityEnded,
 )
+from shell.foothold import foothold
 from shell.introducer import BookIntroducer
 from shell.line.line import Line
 from shell.line.model import Consent, Rules
@@ -39,6 +40,7 @@ from wire.names import NameKey, name_key
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Enter = Callable[[str, str, Identity, tuple[Endpoint, ...]], Awaitable[messages.Session]]
 
 
 class Messenger:
@@ -237,12 +239,7 @@ class Messenger:
             raise AlreadyLoggedIn(f"You are logged in as {self.user}; `logout` first.")
         await self.book.connect()
 
-    async def _begin(
-        self,
-        name: str,
-        password: str,
-        enter: Callable[[str, str, Identity, tuple[Endpoint, ...]], Awaitable[messages.Session]],
-    ) -> str:
+    async def _begin(self, name: str, password: str, enter: Enter) -> str:
         async with self._coming_or_going:
             await self._reach()
             folder = self._folder.account(self.book.ticket_key, name_key(name))
@@ -253,9 +250,10 @@ class Messenger:
                 known = folder.known()
                 await bind(self._line, self._udp_port, known.udp_port if known else 0)
                 # Whoever waits for this user calls as soon as the session begins: its endpoint goes along.
-                session = await enter(name, password, identity, await self._whereabouts.first())
-                folder.save(identity)
-                await self._open(folder, session.visibility)
+                endpoints = await self._whereabouts.first()
+                async with foothold(folder, identity, KnownAccount(name, udp_port=self.line.port)) as mailbox:
+                    session = await enter(name, password, identity, endpoints)
+                await self._open(folder, session.visibility, mailbox)
                 await self._whereabouts.publish()  # an outside address may have come meanwhile
                 self._whereabouts.watch()
                 await self._remember(session.visibility)
@@ -278,11 +276,13 @@ class Messenger:
             await share_blocked(self.book, self.line.core)
             await self.appearance.contacts_changed()
 
-    async def _open(self, folder: AccountFolder, visibility: Visibility) -> None:
-        """Takes up what the disk has of an account. Raises `DataFolderError`."""
+    async def _open(self, folder: AccountFolder, visibility: Visibility, new: Mailbox | None = None) -> None:
+        """Takes up what the disk has of an account. Raises `DataFolderError`, `MailboxFailed`."""
+        self._mailbox = new
         await folder.claim()
         self._account = folder
-        self._mailbox = Mailbox(folder.mailbox)
+        folder.save(self.line.identity)  # unless it is there, as it should be
+        self._mailbox = new or Mailbox(folder.mailbox)
         self.unread_at_login = await self._mailbox.read(letters.unread)
         await self.lookup.load(self._mailbox)
         self.line.keep_quiet(quiet=visibility is Visibility.HIDDEN)

@@ -1,4 +1,6 @@
-"""A full disk under the phone book: the old password works, the server lives, the error is said."""
+"""A full disk under the phone book: the old password works, the server lives, the error is said. A full or
+read-only one under a shell that signs up: no account is made whose key is nowhere.
+"""
 
 import asyncio
 import os
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from shell.datafolder import DataFolder
+from shell.errors import DataFolderError, MailboxFailed
+from shell.messenger import Messenger
 from shell.phonebook import PhoneBook
 from tests.e2e.world import PASSWORD, Server
 from wire.certificates import make_identity
@@ -16,6 +20,7 @@ from wire.errors import ErrorCode, Refused
 
 DISK = "4m"
 BLOCK = 4096  # bytes
+MAX_BLOCKS = 200  # that a new account takes, at the very most
 
 
 @pytest.fixture
@@ -67,3 +72,53 @@ def test_a_password_change_on_a_full_disk_changes_nothing(small_disk: Path, tmp_
 
     with Server(small_disk / "server") as server:
         asyncio.run(talk(server))
+
+
+def files(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def test_a_sign_up_that_finds_no_room_makes_no_account(small_disk: Path, tmp_path: Path) -> None:
+    """With each block more that is free it fails at another point, and the name is free until it does not."""
+
+    async def talk(server: Server) -> None:
+        alice = Messenger(server.address, DataFolder(small_disk / "alice"), 0, lambda event: None)
+        await alice.reach()
+        filler = fill(small_disk)
+        before, refused = files(small_disk), 0
+        for blocks in range(MAX_BLOCKS):
+            os.truncate(filler, filler.stat().st_size - BLOCK * bool(blocks))
+            try:
+                await alice.signup("alice", PASSWORD)
+            except (DataFolderError, MailboxFailed):
+                refused += 1
+                await alice.reach()
+                assert files(small_disk) == before, "nothing is left of it"
+            else:
+                break
+        assert refused > 1
+        await alice.logout()
+        await alice.login("alice", PASSWORD)
+        await alice.close()
+
+    with Server(tmp_path / "server") as server:
+        asyncio.run(talk(server))
+
+
+def test_a_sign_up_on_a_disk_that_became_read_only_makes_no_account(small_disk: Path, tmp_path: Path) -> None:
+    async def talk(server: Server) -> None:
+        alice = Messenger(server.address, DataFolder(small_disk / "alice"), 0, lambda event: None)
+        await alice.reach()
+        remount(small_disk, "ro")
+        with pytest.raises(DataFolderError, match="cannot be"):
+            await alice.signup("alice", PASSWORD)
+        remount(small_disk, "rw")
+        assert await alice.signup("alice", PASSWORD) == "alice"
+        await alice.close()
+
+    with Server(tmp_path / "server") as server:
+        asyncio.run(talk(server))
+
+
+def remount(folder: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True)

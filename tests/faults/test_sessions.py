@@ -2,15 +2,18 @@
 
 import asyncio
 import logging
+import signal
 import threading
 from pathlib import Path
 
 import pytest
 
 from shell.datafolder import DataFolder
+from shell.errors import NotConnected
 from shell.events import Event, Reconnected, SessionEnded
 from shell.messenger import Messenger
 from tests.e2e.world import PASSWORD, PATIENCE, Server, parley, shell, sign_up, until
+from wire.errors import Refused
 from wire.messages import Status
 from wire.names import name_key
 
@@ -98,6 +101,53 @@ def test_whoever_comes_in_while_the_phone_book_is_away_stays_offline_to_whom_the
                 assert (await bob.whois("alice")).status is Status.OFFLINE
             for messenger in (alice, bob):
                 await messenger.close()
+
+    asyncio.run(talk())
+
+
+def test_a_refused_name_leaves_nothing_that_hinders_the_next_try(server: Server, tmp_path: Path) -> None:
+    async def talk() -> None:
+        here = Messenger(server.address, DataFolder(tmp_path / "here"), 0, lambda event: None)
+        elsewhere = Messenger(server.address, DataFolder(tmp_path / "elsewhere"), 0, lambda event: None)
+        await here.signup("alice", PASSWORD)
+        await elsewhere.reach()
+        before = set(tmp_path.joinpath("elsewhere").rglob("*"))
+        for enter, name, password in (
+            (elsewhere.signup, "alice", PASSWORD),
+            (elsewhere.login, "alice", "not her password"),
+            (elsewhere.signup, "..", PASSWORD),
+            (elsewhere.signup, "bob", "short"),
+        ):
+            with pytest.raises(Refused):
+                await enter(name, password)
+            await elsewhere.reach()
+            assert set(tmp_path.joinpath("elsewhere").rglob("*")) == before
+        assert await elsewhere.signup("bob", PASSWORD) == "bob"
+        for messenger in (here, elsewhere):
+            await messenger.close()
+
+    asyncio.run(talk())
+
+
+def test_the_key_stays_where_nobody_knows_whether_the_account_was_made(
+    server: Server, tmp_path: Path
+) -> None:
+    async def talk() -> None:
+        folder = DataFolder(tmp_path / "alice")
+        alice = Messenger(server.address, folder, 0, lambda event: None)
+        await alice.reach()
+        account = folder.account(alice.book.ticket_key, name_key("alice"))
+        server.process.send_signal(signal.SIGSTOP)
+        coming = asyncio.create_task(alice.signup("alice", PASSWORD))
+        await asyncio.to_thread(until, account.mailbox.exists, "what must be there before the question")
+        server.kill()
+        with pytest.raises(NotConnected):
+            await coming
+        key = account.identity("alice")
+        with await asyncio.to_thread(server.restarted):
+            await alice.signup("alice", PASSWORD)
+            assert (await alice.whois("alice")).fingerprint == key.fingerprint
+            await alice.close()
 
     asyncio.run(talk())
 

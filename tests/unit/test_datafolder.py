@@ -85,6 +85,27 @@ def test_one_shell_at_a_time_is_in_an_account(tmp_path: Path, monkeypatch: pytes
     asyncio.run(talk())
 
 
+def test_whoever_waits_for_a_folder_that_is_cleared_has_the_new_one_alone(tmp_path: Path) -> None:
+    first, second, third = (DataFolder(tmp_path).account(TICKET_KEY, ALICE) for _ in range(3))
+
+    async def talk() -> None:
+        await first.claim()
+        first.save(make_identity("alice"))
+        waiting = asyncio.create_task(second.claim())
+        await asyncio.sleep(0)
+        assert second._lock >= 0, "it has the lock file open"
+        first.clear([first.key_file])
+        assert not first.mailbox.parent.exists()
+        first.release()
+        await waiting
+        assert not third._take_lock()
+        second.release()
+        await third.claim()
+        third.release()
+
+    asyncio.run(talk())
+
+
 def test_a_lock_that_cannot_be_is_said_in_one_line(tmp_path: Path) -> None:
     account = DataFolder(tmp_path).account(TICKET_KEY, ALICE)
     (account.mailbox.parent / "in-use.lock").mkdir(parents=True)

@@ -1,0 +1,52 @@
+"""What a new account needs on this disk, put there before the phone book is asked.
+
+An account that was made and whose key could not be kept would be nobody's, with its name taken for good.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from shell.datafolder import AccountFolder, KnownAccount
+from shell.errors import DataFolderError
+from shell.mailbox import Mailbox
+from wire.certificates import Identity
+from wire.errors import Refused
+from wire.names import is_key, name_key
+
+
+@contextlib.asynccontextmanager
+async def foothold(
+    folder: AccountFolder, identity: Identity, account: KnownAccount
+) -> AsyncIterator[Mailbox | None]:
+    """The phone book is asked inside. Yields the mailbox where it is new; the folder is claimed then.
+
+    What the phone book refuses leaves nothing here. Where its answer is lost everything stays: the account
+    may have been made, under this key. Raises `DataFolderError`, `MailboxFailed`.
+    """
+    missing = folder.missing()
+    if not missing or not is_key(name_key(account.name)):  # the phone book says what is wrong with the name
+        yield None
+        return
+    await folder.claim()
+    mailbox, asked = None, False
+    try:
+        _keep(folder, identity, account)
+        mailbox = Mailbox(folder.mailbox)
+        asked = True
+        yield mailbox
+    except BaseException as error:
+        if mailbox is not None:
+            mailbox.close()
+        if not asked or isinstance(error, Refused):
+            folder.clear(missing)
+        folder.release()
+        raise
+
+
+def _keep(folder: AccountFolder, identity: Identity, account: KnownAccount) -> None:
+    folder.save(identity)
+    if folder.identity(account.name) != identity:
+        raise DataFolderError(
+            f"Another shell has just made a key for {account.name} in this data folder; try again."
+        )
+    folder.remember(account)
