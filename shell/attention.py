@@ -33,16 +33,16 @@ class Attention:
         # A sequence is no cursor game, but a dumb terminal would show it.
         way = "off" if plain and settings.notify.startswith("osc") else settings.notify
         self._desktop = Desktop(way, lambda sentence: lines.add(Text(sentence, WARNING)))
-        self._absence = Absence(settings.away_after, settings.time_format)
+        self._absence = Absence(settings.away_after, settings.time_format, time())
         self._title = ""
         self._rung = float("-inf")
         self._visibility = Visibility.ONLINE
 
-    def heard(self, event: Event, user: str | None) -> None:
-        """Something happened; called on the network thread."""
+    def heard(self, event: Event, user: str | None) -> bool:
+        """Something happened; whether somebody is there to see it. Called on the network thread."""
+        there = self._absence.arrived(event, time())
         if not isinstance(event, CALLING):
-            return
-        self._absence.arrived(event, time())
+            return there
         if self._visibility is not Visibility.BUSY:
             if self._bell and (now := monotonic()) - self._rung >= MIN_PAUSE:
                 self._rung = now
@@ -52,6 +52,7 @@ class Attention:
             if deed is not None:
                 self._lines.do(deed)
         self.name_window(user)
+        return there
 
     def key(self) -> None:
         """The person is there."""

@@ -98,7 +98,6 @@ class Chat:
         match event:
             case MessageArrived() if name_key(event.name) == name_key(view.name):
                 self._say(spoken_of(event))
-                self.unseen = True
                 return True
             case MessageProgressed() if name_key(event.name) == name_key(view.name):
                 change = view.progressed(event.id, event.state)

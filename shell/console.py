@@ -297,6 +297,11 @@ class UserConsole(ConsoleApp):
             self.poutput(f"{self.visible_prompt}{safe(self.end_of_input() if line == '_eof' else line)}")
         return super().onecmd_plus_hooks(line, **options)
 
+    def _read_command_line(self, prompt: str) -> str:
+        line = super()._read_command_line(prompt)
+        self.keyboard.entered()
+        return line
+
     def postcmd(self, stop: bool, statement: Any) -> bool:
         """After a command somebody else may be logged in, or be seen differently."""
         self.prompt = self._prompt()
@@ -357,16 +362,13 @@ class UserConsole(ConsoleApp):
         user = self.user
         if user is None:
             return PROMPT
-        arrow = "→" if unicode_works() else "->"
+        arrow = "→" if unicode_works() and not self.plain else "->"
         return f"{safe(user)} {arrow} {safe(self.chat_with)}> " if self.chat_with else f"{safe(user)}> "
 
     def _heard(self, event: Event) -> None:
         """Called on the network thread for everything that happens."""
         if isinstance(event, MessageArrived):
-            if not self.chat.is_open and self.chat_with and name_key(self.chat_with) == name_key(event.name):
-                self.messenger.line.looked_at(event.name)
-            else:
-                self.talks.arrived(event.name)
+            self.talks.arrived(event.name)
         if isinstance(event, SessionEnded):
             self.chat.close()
             self.chat_with = None
@@ -377,16 +379,26 @@ class UserConsole(ConsoleApp):
         self.hooks.heard(event)
         if not self.interactive or watched:
             return
-        self.attention.heard(event, self.user)
+        there = self.attention.heard(event, self.user)
         if not self.chat.heard(event):
             shown = news(event, time_format=self.settings.time_format, plain=self.plain)
             if shown is not None:
                 self.announce(shown)
+        if isinstance(event, MessageArrived):
+            self.lines.do(lambda output: self._stands(event.name, there=there))
         if isinstance(event, KeyChanged):
             self.shown_keys.warned_of(name_key(event.name), event.pinned, Fingerprint(event.presented))
         if isinstance(event, SessionEnded):
             self.prompt = PROMPT
             self.lines.redraw()
+
+    def _stands(self, name: str, *, there: bool) -> None:
+        """A message has come above the prompt. In a conversation those of others only pass by."""
+        if self.chat_with is None:
+            if there:
+                self.talks.shown(name)
+        elif name_key(self.chat_with) == name_key(name):
+            self.chat.unseen = True
 
     def _tidy(self) -> None:
         """Once a day what is older than `keep_days` goes."""

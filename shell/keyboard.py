@@ -66,6 +66,13 @@ class Keyboard:
         self._erases = False
         return f"/chat {name}"
 
+    def entered(self) -> None:
+        """A line came from the prompt: somebody has seen what stands above it."""
+        self._pressed()
+        app = self._app
+        for name in app.talks.glanced(app.main_session.output.get_size().rows):
+            self._seen(name)
+
     def complete(self, complete: Complete, text: str, line: str, begidx: int, endidx: int) -> Completions:
         """Commands complete behind a slash too; in a conversation nothing else does."""
         bare = line.lstrip()
@@ -83,9 +90,13 @@ class Keyboard:
         app.attention.key()
         if app.chat.unseen and app.chat_with is not None:
             app.chat.unseen = False
-            app.talks.seen(app.chat_with)
-            app.bridge.submit(app.messenger.looked_at(app.chat_with))
-            app.attention.name_window(app.user)
+            self._seen(app.chat_with)
+
+    def _seen(self, name: str) -> None:
+        app = self._app
+        app.talks.seen(name)
+        app.bridge.submit(app.messenger.looked_at(name))
+        app.attention.name_window(app.user)
 
 
 def _bindings(app: "UserConsole", keyboard: Keyboard) -> KeyBindings:
@@ -114,8 +125,20 @@ def _bindings(app: "UserConsole", keyboard: Keyboard) -> KeyBindings:
         open_number(number)
 
     @made.add("escape", "a")
-    def next_unread(event: KeyPressEvent) -> None:
-        switch(event, app.talks.next_unread(app.chat_with))
+    def calling(event: KeyPressEvent) -> None:
+        name = app.talks.calling(app.chat_with)
+        if name != app.chat_with:
+            switch(event, name)
+
+    @Condition
+    def is_empty() -> bool:
+        typed = app.main_session.default_buffer
+        return app.main_session.app.current_buffer is typed and not typed.text
+
+    @made.add("c-d", filter=is_empty)
+    def leave(event: KeyPressEvent) -> None:
+        keyboard.entered()  # here alone: where a terminal is gone, the input ends as well
+        event.app.exit(exception=EOFError)
 
     def switch(event: KeyPressEvent, name: str | None) -> None:
         at_commands = event.current_buffer is app.main_session.default_buffer  # and at no question

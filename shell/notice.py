@@ -45,10 +45,11 @@ def window_title(user: str | None, unread: int) -> str:
 class Absence:
     """Notices that somebody was away, by their keys or by what they said of themselves."""
 
-    def __init__(self, patience: float, time_format: str) -> None:
+    def __init__(self, patience: float, time_format: str, begun: float) -> None:
+        """Whoever has begun (seconds since the epoch) is there."""
         self._patience = patience
         self._time_format = time_format
-        self._last_key = 0.0
+        self._last_key = begun
         self._first = 0.0
         self._declared = False
         self._counts: dict[str, int] = {}
@@ -65,10 +66,12 @@ class Absence:
             self._first = now
         return self._summary(now) if came_back else None
 
-    def arrived(self, event: Event, now: float) -> None:
-        """A message came (`now` in seconds since the epoch)."""
-        if isinstance(event, CALLING) and (self._declared or self._idle(now)):
+    def arrived(self, event: Event, now: float) -> bool:
+        """A message came (`now` in seconds since the epoch); whether they are there to see it."""
+        there = not (self._declared or self._idle(now))
+        if isinstance(event, CALLING) and not there:
             self._counts[event.name] = self._counts.get(event.name, 0) + 1
+        return there
 
     def key(self, now: float) -> str | None:
         """A key was pressed; what arrived while none was."""
@@ -81,7 +84,7 @@ class Absence:
         return None
 
     def _idle(self, now: float) -> bool:
-        return self._patience > 0 and self._last_key > 0 and now - self._last_key >= self._patience
+        return self._patience > 0 and now - self._last_key >= self._patience
 
     def _summary(self, now: float) -> str | None:
         counts, self._counts = self._counts, {}

@@ -3,6 +3,8 @@
 The place in that order is the number under which a conversation is reached by one key.
 """
 
+from collections import Counter
+
 from wire.names import NameKey, name_key
 
 MAX_TALKS = 200  # conversations of one session that have a place
@@ -16,6 +18,8 @@ class Talks:
         self._names: dict[NameKey, str] = {}
         self.unread: dict[str, int] = {}
         """Messages by name that arrived since this user last looked there."""
+        self._shown: Counter[NameKey] = Counter()
+        self._last: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -25,6 +29,8 @@ class Talks:
     def begin(self, unread: dict[str, int], recent: list[str]) -> None:
         """A session begins: who wrote first, then whom this user talked to last."""
         self._names.clear()
+        self._shown.clear()
+        self._last = None
         self.unread = dict(unread)
         for name in (*unread, *recent):
             self.add(name)
@@ -38,9 +44,25 @@ class Talks:
         """A message came that this user does not see now."""
         self.add(name)
         self.unread[name] = self.unread.get(name, 0) + 1
+        self._last = name
+
+    def shown(self, name: str) -> None:
+        """One of them stands above the prompt now, and somebody is there."""
+        self._shown[name_key(name)] += 1
+
+    def glanced(self, room: int) -> list[str]:
+        """This user goes on at the prompt and has seen what stands above it, at most `room` messages.
+
+        Whose messages are all seen by that. Where more came, some have left the screen, and all stay new.
+        """
+        shown, self._shown = self._shown, Counter()
+        if shown.total() > room:
+            return []
+        return [name for name, count in tuple(self.unread.items()) if shown[name_key(name)] == count]
 
     def seen(self, name: str) -> bool:
         """This user has looked; whether anything was new."""
+        self._shown.pop(name_key(name), None)
         keys = [known for known in tuple(self.unread) if name_key(known) == name_key(name)]
         for known in keys:
             self.unread.pop(known, None)
@@ -57,6 +79,10 @@ class Talks:
         """Who has a place."""
         names = self.names
         return names[number - 1] if 0 < number <= len(names) else None
+
+    def calling(self, after: str | None) -> str | None:
+        """The next conversation with something new, else that of whoever wrote last."""
+        return self.next_unread(after) or self._last
 
     def next_unread(self, after: str | None) -> str | None:
         """The next conversation with something new, going round from the one that is open."""

@@ -86,7 +86,7 @@ def msg(app: "UserConsole", arguments: argparse.Namespace) -> Outcome | None:
 
 def chat(app: "UserConsole", arguments: argparse.Namespace) -> Outcome | None:
     """From now on every line is a message."""
-    wanted = arguments.name or app.talks.next_unread(app.chat_with) or app.talks.at(1)
+    wanted = arguments.name or app.talks.calling(app.chat_with) or app.talks.at(1)
     if wanted is None:
         raise CommandError("Say with whom: `chat NAME`.", code="usage", exit_code=ExitCode.USAGE)
     name = named(app, wanted)

@@ -36,6 +36,42 @@ def test_messages_call_whoever_is_not_busy(server: Server, tmp_path: Path) -> No
         alice.see(r"While you were away, since \d\d:\d\d: bob \(1\)\. See inbox\.")
 
 
+def test_what_was_shown_at_the_prompt_is_seen_by_whoever_types_on(server: Server, tmp_path: Path) -> None:
+    bob = ("--server", server.address, "--data", str(tmp_path / "bob"), "--user", "bob", "-c")
+    mine = ("--server", server.address, "--data", str(tmp_path / "alice"), "--user", "alice", "-c")
+    with shell(server.address, tmp_path / "alice") as alice:
+        sign_up(alice, "alice")
+        befriend(server, alice, tmp_path / "bob")
+        alice.see("Alt-1 bob 1 new")
+        alice.type("visib")  # the line is not done, and Alt-A still knows whom to open
+        assert parley(*bob, "msg alice are you there").returncode == 0
+        alice.see("Alt-1 bob 2 new")
+        alice.enter("ility")
+        alice.see("Your visibility is online")
+        alice.see(r"^ alice ● online \| 127\.0\.0\.1:\d+$")
+        assert parley(*bob, "msg alice one more").returncode == 0
+        alice.see("Alt-1 bob 1 new")
+        alice.type("\x04")
+        assert alice.ended() == 0
+    assert re.search(r"unread +none", parley(*mine, "status").stdout)
+
+
+def test_what_nobody_was_there_to_see_stays_new(server: Server, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[shell]\naway_after = 0.001\n")
+    mine = ("--server", server.address, "--data", str(tmp_path / "alice"), "--user", "alice", "-c")
+    with shell(server.address, tmp_path / "alice", "--settings", str(settings)) as alice:
+        sign_up(alice, "alice")
+        befriend(server, alice, tmp_path / "bob")
+        alice.enter("visibility")
+        alice.see("While you were away")
+        alice.see("Your visibility is online")
+        alice.see("Alt-1 bob 1 new")
+        alice.enter("quit")
+        assert alice.ended() == 0
+    assert re.search(r"unread +bob \(1\)", parley(*mine, "status").stdout)
+
+
 def log_in(terminal: Terminal, name: str) -> None:
     terminal.see("^parley> ?$")
     terminal.enter(f"login {name}")
@@ -81,7 +117,7 @@ def test_a_conversation(server: Server, tmp_path: Path) -> None:
                 "--server", server.address, "--data", str(tmp_path / "carol"), "--user", "carol",
                 "-c", "msg alice one more thing",
             )  # fmt: skip
-            alice.see("Alt-2 carol 2 new")  # with the hello
+            alice.see("Alt-2 carol 1 new")
             alice.type(ALT_A)
             alice.see("^alice → carol> ?$")
             alice.type(ALT_1)

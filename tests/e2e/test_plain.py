@@ -30,6 +30,14 @@ def test_plain_text_is_only_added(server: Server, tmp_path: Path) -> None:
         # A table is a line for each row.
         alice.enter("inbox")
         alice.see("^key Alt-1; name bob; status offline; last .*; words half a sentence$")
+        # In a chat what arrives is seen with the next key, and no sooner.
+        alice.enter("chat bob")
+        alice.see("^alice -> bob> ?$")
+        assert parley(*bob, "-c", "msg alice in the chat").returncode == 0
+        alice.see("bob: in the chat")
+        alice.enter("/status")
+        alice.see("unread: none")
+        alice.enter("/end")
         alice.enter("help")
         alice.see("^Scripts$")
         alice.enter("quit")

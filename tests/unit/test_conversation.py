@@ -137,6 +137,36 @@ def test_the_next_conversation_with_something_new_goes_round() -> None:
     assert talks.next_unread(None) is None
 
 
+def test_what_was_shown_is_seen_by_whoever_goes_on_unless_some_of_it_was_not_shown() -> None:
+    talks = Talks()
+    talks.begin({"bob": 1}, [])
+    for name in ("bob", "carol", "carol"):
+        talks.arrived(name)
+        talks.shown(name)
+    assert talks.glanced(3) == ["carol"]  # what bob wrote before this login was not shown
+    talks.seen("carol")
+    assert (talks.unread, talks.glanced(3)) == ({"bob": 2}, [])
+    for _ in range(4):
+        talks.arrived("carol")
+        talks.shown("Carol")
+    assert talks.glanced(3) == []  # the first of them has left the screen
+    talks.arrived("carol")
+    talks.shown("carol")
+    assert talks.glanced(3) == []
+    assert talks.unread == {"bob": 2, "carol": 5}
+
+
+def test_without_anything_new_whoever_wrote_last_calls() -> None:
+    talks = Talks()
+    talks.begin({"bob": 1}, ["carol"])
+    assert talks.calling(None) == "bob"
+    talks.arrived("carol")
+    talks.seen("carol")
+    assert talks.calling(None) == "bob"
+    talks.seen("bob")
+    assert talks.calling(None) == "carol"
+
+
 @given(
     st.builds(
         Standing,

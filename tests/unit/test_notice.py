@@ -74,20 +74,19 @@ def test_the_window_says_how_many_are_unread(user: str | None, unread: int, titl
 
 
 def away(patience: float = 300.0) -> Absence:
-    absence = Absence(patience, "%H:%M")
+    absence = Absence(patience, "%H:%M", START - 1)
     assert absence.key(START) is None
     return absence
 
 
-def arrive(absence: Absence, now: float, *events: Event) -> None:
-    for event in events:
-        absence.arrived(event, now)
+def arrive(absence: Absence, now: float, *events: Event) -> list[bool]:
+    return [absence.arrived(event, now) for event in events]
 
 
 def test_whoever_comes_back_to_the_keys_hears_what_arrived() -> None:
     absence = away()
-    arrive(absence, START + 10, MESSAGE)
-    arrive(absence, START + 400, MESSAGE, MESSAGE, RequestArrived("carol", 1))
+    assert arrive(absence, START + 10, MESSAGE) == [True]
+    assert not any(arrive(absence, START + 400, MESSAGE, MESSAGE, RequestArrived("carol", 1)))
     summary = absence.key(START + 500)
     assert summary is not None
     assert summary.endswith(": bob (2), carol (1). See inbox.")
@@ -99,6 +98,13 @@ def test_whoever_was_there_hears_nothing() -> None:
     arrive(absence, START + 10, MESSAGE)
     assert absence.key(START + 20) is None
     assert away(0).key(START + 10_000) is None
+
+
+def test_whoever_never_touched_a_key_is_away_too() -> None:
+    absence = Absence(300.0, "%H:%M", START)
+    assert arrive(absence, START + 10, MESSAGE) == [True]
+    assert arrive(absence, START + 400, MESSAGE) == [False]
+    assert (absence.key(START + 500) or "").endswith(": bob (1). See inbox.")
 
 
 def test_whoever_was_busy_hears_it_when_they_are_not() -> None:
