@@ -1,4 +1,4 @@
-"""One person's messenger: the phone book, the mailbox and the line of whoever is logged in.
+"""One person's messenger: who is logged in, how they come and go, and what the phone book tells meanwhile.
 
 Lives on the event loop's thread; the commands reach it through `shell.bridge`.
 """
@@ -7,11 +7,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
-from shell import letters
+from shell.account import OpenAccount, logged_in
 from shell.datafolder import AccountFolder, DataFolder, KnownAccount
-from shell.errors import AlreadyLoggedIn, ListFull, MailboxFailed, NotConnected, NotLoggedIn
+from shell.errors import AlreadyLoggedIn, NotConnected
 from shell.events import (
     Disconnected,
     Event,
@@ -20,7 +20,6 @@ from shell.events import (
     Reconnected,
     SessionEnded,
     StatusChanged,
-    VisibilityEnded,
 )
 from shell.foothold import foothold
 from shell.introducer import BookIntroducer
@@ -29,8 +28,7 @@ from shell.line.model import Consent, Rules
 from shell.lookup import MAX_PEOPLE, Lookup
 from shell.mailbox import Mailbox
 from shell.phonebook import PhoneBook
-from shell.visibility import Appearance, Seen, check_room_to_block, share_blocked
-from shell.whereabouts import Whereabouts, bind
+from shell.visibility import Appearance, check_room_to_block
 from wire import messages
 from wire.certificates import Identity
 from wire.errors import Refused
@@ -39,7 +37,6 @@ from wire.names import NameKey, name_key
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 Enter = Callable[[str, str, Identity, tuple[Endpoint, ...]], Awaitable[messages.Session]]
 
 
@@ -61,17 +58,12 @@ class Messenger:
         self._tell = tell
         self._rules = rules
         self._stun = stun
-        self._line: Line | None = None
-        self._whereabouts: Whereabouts | None = None
-        self._mailbox: Mailbox | None = None
-        self._account: AccountFolder | None = None
-        self._away: str | None = None
+        self._account: OpenAccount | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._coming_or_going = asyncio.Lock()
         """A session begins when the one before has ended, however long that takes."""
         self._farewell = ""
         self.unread_at_login: list[tuple[NameKey, int]] = []
-        self._appearance: Appearance | None = None
         self.book = PhoneBook(
             server,
             folder,
@@ -87,7 +79,7 @@ class Messenger:
     @property
     def user(self) -> str | None:
         """The name that is logged in, if only to what this machine has of it."""
-        return self.book.session.name if self.book.session else self._away
+        return self._account.user if self._account is not None else None
 
     @property
     def statuses(self) -> dict[NameKey, Status]:
@@ -97,22 +89,22 @@ class Messenger:
     @property
     def visibility(self) -> Visibility:
         """What others may see."""
-        return self._appearance.seen.visibility if self._appearance is not None else Visibility.ONLINE
+        return self._account.visibility if self._account is not None else Visibility.ONLINE
 
     @property
     def appearance(self) -> Appearance:
         """What others may see of the account, and for how long. Raises `NotLoggedIn`."""
-        return _logged_in(self._appearance)
+        return logged_in(self._account).appearance
 
     @property
     def line(self) -> Line:
         """The line of the account. Raises `NotLoggedIn`."""
-        return _logged_in(self._line)
+        return logged_in(self._account).line
 
     @property
     def mailbox(self) -> Mailbox:
         """The mailbox of the account. Raises `NotLoggedIn`."""
-        return _logged_in(self._mailbox)
+        return logged_in(self._account).mailbox
 
     # --- sessions ---------------------------------------------------------------------------------------
 
@@ -145,22 +137,22 @@ class Messenger:
         found = self._folder.known(self.book.host_and_port, name_key(name))
         if found is None:
             raise NotConnected(f"The phone book is away, and this machine has no data of {name}.")
-        book, folder, account = found
+        book, folder, known = found
         async with self._coming_or_going:
-            identity = folder.identity(account.name)
-            self._line = Line(identity, self._introducer, self._tell, self._folder.taking, self._rules)
+            identity = folder.identity(known.name)
+            account = self._account = self._make(folder, identity)
             try:
-                await bind(self._line, self._udp_port, account.udp_port)
+                await account.bind(self._udp_port)
                 self.book.take_for_known(book)
-                await self._open(folder, account.visibility)
-                self._away = account.name
-                self._line.book_lost()
+                self.unread_at_login = await account.open(known.visibility)
+                account.away = known.name
+                account.line.book_lost()
                 # Last: whoever is blocked, too, must be known here when the phone book is back.
-                self.book.login_later(account.name, password, identity)
+                self.book.login_later(known.name, password, identity)
             except BaseException:
                 await self._drop()
                 raise
-        return account.name
+        return known.name
 
     async def logout(self) -> None:
         """Ends the session. What waits in the outbox stays on disk.
@@ -173,7 +165,7 @@ class Messenger:
     async def _log_out(self) -> None:
         async with self._coming_or_going:
             session = self.book.session
-            _ = self.line  # raises where nobody is logged in
+            logged_in(self._account)
             await self._hang_up()
             await (self.book.logout() if session is not None else self.book.close())
 
@@ -193,7 +185,8 @@ class Messenger:
     ) -> list[messages.Person]:
         """Everybody with an account whose name fits, up to `limit`."""
         found = await self.lookup.people(pattern, status, limit)
-        self._spawn(self._keep_roster())
+        if self._account is not None:
+            self._spawn(self._account.keep_roster())
         return found
 
     async def whois(self, name: str) -> messages.Profile:
@@ -205,19 +198,22 @@ class Messenger:
 
         Raises `ListFull` where they cannot see it; their messages come all the same.
         """
-        await self.line.accept(name)
-        await self._people_changed()
+        account = logged_in(self._account)
+        await account.line.accept(name)
+        await account.people_changed()
 
     async def block(self, name: str) -> None:
         """Wants no word from somebody any more, and looks offline to them. Raises `ListFull`."""
-        check_room_to_block(self.line.core, name)
-        await self.line.block(name)
-        await self._people_changed()
+        account = logged_in(self._account)
+        check_room_to_block(account.line.core, name)
+        await account.line.block(name)
+        await account.people_changed()
 
     async def unblock(self, name: str) -> None:
         """Takes a block back."""
-        await self.line.unblock(name)
-        await self._people_changed()
+        account = logged_in(self._account)
+        await account.line.unblock(name)
+        await account.people_changed()
 
     async def looked_at(self, name: str) -> None:
         """The user has seen what somebody wrote."""
@@ -226,7 +222,7 @@ class Messenger:
     @property
     def outside(self) -> Endpoint | None:
         """Where others see this shell; None while that is not known."""
-        return self._whereabouts.outside if self._whereabouts else None
+        return self._account.whereabouts.outside if self._account is not None else None
 
     async def trace(self, *, on: bool) -> None:
         """Tells every datagram and frame of the line, or no more."""
@@ -244,90 +240,36 @@ class Messenger:
             await self._reach()
             folder = self._folder.account(self.book.ticket_key, name_key(name))
             identity = folder.identity(name)
-            self._line = Line(identity, self._introducer, self._tell, self._folder.taking, self._rules)
-            self._whereabouts = Whereabouts(self.book, self._line, self._stun)
+            account = self._account = self._make(folder, identity)
             try:
-                known = folder.known()
-                await bind(self._line, self._udp_port, known.udp_port if known else 0)
+                await account.bind(self._udp_port)
                 # Whoever waits for this user calls as soon as the session begins: its endpoint goes along.
-                endpoints = await self._whereabouts.first()
-                async with foothold(folder, identity, KnownAccount(name, udp_port=self.line.port)) as mailbox:
+                endpoints = await account.whereabouts.first()
+                here = KnownAccount(name, udp_port=account.line.port)
+                async with foothold(folder, identity, here) as mailbox:
                     session = await enter(name, password, identity, endpoints)
-                await self._open(folder, session.visibility, mailbox)
-                await self._whereabouts.publish()  # an outside address may have come meanwhile
-                self._whereabouts.watch()
-                await self._remember(session.visibility)
-                await share_blocked(self.book, self.line.core)
-                await self.lookup.watch_all(self._line.core.watched())
+                self.unread_at_login = await account.open(session.visibility, mailbox)
+                await account.begun(session.visibility)
             except BaseException:
                 await self._drop()
                 raise
         return session.name
 
-    async def _publish(self, seen: Seen) -> None:
-        allowed = seen.allowed(self.line.core)
-        await self.book.request(messages.SetVisibility(seen.visibility, allowed), messages.Done)
-        self.line.keep_quiet(quiet=seen.visibility is Visibility.HIDDEN)
-        await self._remember(seen.visibility)
-
-    async def _people_changed(self) -> None:
-        """Contacts, or those who are blocked, are not who they were; told later where the book is away."""
-        with contextlib.suppress(NotConnected):
-            await share_blocked(self.book, self.line.core)
-            await self.appearance.contacts_changed()
-
-    async def _open(self, folder: AccountFolder, visibility: Visibility, new: Mailbox | None = None) -> None:
-        """Takes up what the disk has of an account. Raises `DataFolderError`, `MailboxFailed`."""
-        self._mailbox = new
-        await folder.claim()
-        self._account = folder
-        folder.save(self.line.identity)  # unless it is there, as it should be
-        self._mailbox = new or Mailbox(folder.mailbox)
-        self.unread_at_login = await self._mailbox.read(letters.unread)
-        await self.lookup.load(self._mailbox)
-        self.line.keep_quiet(quiet=visibility is Visibility.HIDDEN)
-        await self.line.start(self._mailbox)
-        self._appearance = Appearance(
-            folder, visibility, self._publish, lambda seen: self._tell(VisibilityEnded(seen.visibility))
-        )
-        self._appearance.start()
-
-    async def _remember(self, visibility: Visibility) -> None:
-        """Keeps what must be known of the account while the phone book is away."""
-        if self._account is not None and self.user is not None:
-            known = KnownAccount(self.user, visibility, self.line.port)
-            await asyncio.to_thread(self._account.remember, known)
+    def _make(self, folder: AccountFolder, identity: Identity) -> OpenAccount:
+        line = Line(identity, self._introducer, self._tell, self._folder.taking, self._rules)
+        return OpenAccount(folder, line, self.book, self.lookup, self._tell, self._stun)
 
     async def _hang_up(self) -> None:
-        whereabouts, self._whereabouts = self._whereabouts, None
-        if whereabouts is not None:
-            whereabouts.stop()
-        line, self._line = self._line, None
-        mailbox, self._mailbox = self._mailbox, None
-        if self._appearance is not None:
-            self._appearance.stop()
-            self._appearance = None
+        account, self._account = self._account, None
         try:
-            if line is not None:
-                await line.stop()
+            if account is not None:
+                await account.close()
         finally:
-            if mailbox is not None:
-                with contextlib.suppress(MailboxFailed):
-                    await self.lookup.keep(mailbox)
-                mailbox.close()
-            if self._account is not None:
-                self._account.release()
             self.lookup.clear()
-            self._account = self._away = None
-
-    async def _keep_roster(self) -> None:
-        if self._mailbox is not None:
-            with contextlib.suppress(MailboxFailed):
-                await self.lookup.keep(self._mailbox)
 
     def _seen(self, name: str, status: Status) -> None:
-        if self._line is not None:
-            self._line.presence(name, online=status is not Status.OFFLINE)
+        if self._account is not None:
+            self._account.line.presence(name, online=status is not Status.OFFLINE)
 
     def _pushed(self, push: messages.Message) -> None:
         match push:
@@ -335,14 +277,14 @@ class Messenger:
                 self.lookup.seen(name, status)
                 self._tell(StatusChanged(name, status))
             case messages.Introduced(introduction):
-                if self._line is not None:
-                    self._line.introduced(introduction)
+                if self._account is not None:
+                    self._account.line.introduced(introduction)
                 self._spawn(self._refresh())
             case messages.Moved(name, endpoints):
-                if self._line is not None:
-                    self._line.network.moved(name, endpoints)
+                if self._account is not None:
+                    self._account.line.network.moved(name, endpoints)
             case messages.Knocked(name, knocked):
-                contact = self._line.core.contact(name) if self._line is not None else None
+                contact = self._account.line.core.contact(name) if self._account is not None else None
                 if contact is None or contact.consent is not Consent.BLOCKED:
                     self._tell(KnockArrived(name, knocked))
             case messages.Notice(text):
@@ -352,7 +294,7 @@ class Messenger:
                 words = f" It says: {text}" if text else ""
                 self._farewell = f"The phone book has stopped.{words}"
             case messages.Closing(reason, text):
-                self._spawn(self._leave(self._line))
+                self._spawn(self._leave(self._account))
                 self._tell(SessionEnded(reason, text))
             case _:
                 log.info("event=unknown_push type=%s", type(push).__name__)
@@ -360,46 +302,36 @@ class Messenger:
     def _lost(self, reason: str) -> None:
         farewell, self._farewell = self._farewell, ""
         self._tell(Disconnected(farewell or reason))
-        if self._line is not None:
-            self._line.book_lost()
-            self.lookup.lost(self._line.core.watched())
-            self._spawn(self._keep_roster())
+        account = self._account
+        if account is not None:
+            account.line.book_lost()
+            self.lookup.lost(account.line.core.watched())
+            self._spawn(account.keep_roster())
 
     def _back(self) -> None:
         self._tell(Reconnected())
-        if self._away is not None and self.book.session is not None:
-            self._away = None
-            self._spawn(self._remember(self.book.session.visibility))
-        if self._line is not None:
-            self._line.book_back()
-        self._spawn(self._catch_up())
+        account = self._account
+        if account is None:
+            return
+        if account.away is not None and self.book.session is not None:
+            account.away = None
+            self._spawn(account.remember(self.book.session.visibility))
+        account.line.book_back()
+        self._spawn(account.catch_up())
 
     def _ended(self, reason: str) -> None:
-        self._spawn(self._leave(self._line))
+        self._spawn(self._leave(self._account))
         self._tell(SessionEnded(CloseReason.SHUTDOWN, reason))
-
-    async def _catch_up(self) -> None:
-        """What may have changed while the phone book was away: who is there, and where this shell is."""
-        with contextlib.suppress(NotConnected, Refused, NotLoggedIn, ListFull):
-            line = self.line
-            if self._whereabouts is None:  # this user came in without the phone book
-                self._whereabouts = Whereabouts(self.book, line, self._stun)
-                await self._whereabouts.first()
-                self._whereabouts.watch()
-            await self._whereabouts.publish(again=True)
-            line.network.look_for_the_silent()
-            await self.lookup.watch_all(line.core.watched())
-            await self._people_changed()
 
     async def _refresh(self) -> None:
         """NATs forget, and whoever is about to call must know the outside address of now."""
-        if self._whereabouts is not None:
-            await self._whereabouts.refresh()
+        if self._account is not None:
+            await self._account.whereabouts.refresh()
 
-    async def _leave(self, line: Line | None) -> None:
-        """Ends the session of a line, unless it has ended already."""
+    async def _leave(self, account: OpenAccount | None) -> None:
+        """Ends the session of an account, unless it has ended already."""
         async with self._coming_or_going:
-            if self._line is line:
+            if self._account is account:
                 await self._drop()
 
     async def _drop(self) -> None:
@@ -411,9 +343,3 @@ class Messenger:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _logged_in(part: T | None) -> T:
-    if part is None:
-        raise NotLoggedIn("You are not logged in; type `login NAME` or `signup NAME`.")
-    return part

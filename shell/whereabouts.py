@@ -46,9 +46,15 @@ class Whereabouts:
         self._published = self._endpoints()
         return self._published
 
+    @property
+    def watching(self) -> bool:
+        """Whether it looks if this machine moves."""
+        return self._watching is not None
+
     def watch(self) -> None:
         """From now on looks whether this machine moves."""
-        self._watching = asyncio.create_task(self._watch(), name="whereabouts")
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch(), name="whereabouts")
 
     def stop(self) -> None:
         """Looks no more."""

@@ -12,9 +12,10 @@ from shell.datafolder import DataFolder
 from shell.errors import NotConnected
 from shell.events import Event, Reconnected, SessionEnded
 from shell.messenger import Messenger
+from shell.whereabouts import Whereabouts
 from tests.e2e.world import PASSWORD, PATIENCE, Server, parley, shell, sign_up, until
 from wire.errors import Refused
-from wire.messages import Status
+from wire.messages import Endpoint, Status
 from wire.names import name_key
 
 
@@ -147,6 +148,38 @@ def test_the_key_stays_where_nobody_knows_whether_the_account_was_made(
         with await asyncio.to_thread(server.restarted):
             await alice.signup("alice", PASSWORD)
             assert (await alice.whois("alice")).fingerprint == key.fingerprint
+            await alice.close()
+
+    asyncio.run(talk())
+
+
+def test_a_shell_looks_where_it_is_when_the_phone_book_came_and_went_and_came(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone_again(whereabouts: Whereabouts) -> tuple[Endpoint, ...]:
+        monkeypatch.undo()
+        raise NotConnected("There is no connection to the phone book.")
+
+    async def talk() -> None:
+        back = asyncio.Event()
+
+        def heard(event: Event) -> None:
+            if isinstance(event, Reconnected):
+                back.set()
+
+        alice = Messenger(server.address, DataFolder(tmp_path / "alice"), 0, heard)
+        await alice.signup("alice", PASSWORD)
+        await alice.close()
+        server.kill()
+        await alice.login_away("alice", PASSWORD)
+        monkeypatch.setattr(Whereabouts, "first", gone_again)
+        with await asyncio.to_thread(server.restarted):
+            async with asyncio.timeout(PATIENCE):
+                await back.wait()
+                back.clear()
+                alice.book.reconnect("for a test")
+                await back.wait()
+                await asyncio.to_thread(until, lambda: alice.outside is not None, "an outside address")
             await alice.close()
 
     asyncio.run(talk())
