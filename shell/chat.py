@@ -50,7 +50,8 @@ class Chat:
         user = app.messenger.user or ""
         status = app.messenger.statuses.get(key) or await app.messenger.lookup.watch(name) or Status.OFFLINE
         view = Conversation(name, user, app.settings.time_format)
-        earlier = [spoken(letter, user) for letter in found]
+        answered = {letter.answers for letter in found}
+        earlier = [spoken(letter, user, answered=letter.id in answered) for letter in found]
         explained, self._explained = self._explained, True
         for line in view.opened(earlier, status.value, _today(), explained=explained):
             app.lines.add(line.shown, line.key, live=line.live)
@@ -144,10 +145,19 @@ class Chat:
         return self._typed.get(name_key(name), self._commands) if name else self._commands
 
 
-def spoken(letter: "Letter", user: str) -> Spoken:
+def spoken(letter: "Letter", user: str, *, answered: bool) -> Spoken:
     """A message of the mailbox as the conversation shows it."""
     writer, state = (user, letter.state) if letter.outgoing else (letter.name, "")
-    return Spoken(letter.id, writer, letter.text, letter.written, state)
+    return Spoken(
+        letter.id,
+        writer,
+        letter.text,
+        letter.written,
+        state,
+        letter.choices,
+        bool(letter.answers),
+        answered,
+    )
 
 
 def _today() -> date:

@@ -44,6 +44,8 @@ class Spoken(msgspec.Struct, frozen=True):
     """For a question: the answers that it offers."""
     answers: bool = False
     """Whether it answers a question."""
+    answered: bool = False
+    """For a question: whether it has been answered."""
 
 
 class Conversation:
@@ -129,20 +131,28 @@ def spoken_of(message: MessageArrived) -> Spoken:
 
 
 def spoken_text(message: Spoken, name_style: str) -> Text:
-    """Writer and words, with the mark of an own message or the answers that a question offers."""
+    """Writer and words, the answers that a question offers, and the mark of an own message."""
     name = safe(message.writer)
     line = Text.assemble(
         (isolated(name), name_style),
         " asks: " if message.choices is not None else " answers: " if message.answers else ": ",
         isolated(safe(message.text, keep_newlines=True)),
     )
+    if message.choices is not None:
+        offered = offered_by(message.choices)
+        if not message.state and not message.answered:
+            line.append(f"  (answer {name} {offered or 'TEXT'})", QUIET)
+        elif offered:
+            line.append(f"  ({offered})", QUIET)
     if message.state:
         style = WARNING if message.state == "refused" else QUIET
         line.append(f"  {marked(message.state)}", style)
-    elif message.choices is not None:
-        offered = "|".join(map(safe, message.choices)) or "TEXT"
-        line.append(f"  (answer {name} {offered})", QUIET)
     return line
+
+
+def offered_by(choices: tuple[str, ...] | None) -> str:
+    """The answers of a question; empty for one that takes any, and for what is no question."""
+    return "|".join(map(safe, choices or ()))
 
 
 def told_of(name: str, text: str, state: str) -> Text:

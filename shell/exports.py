@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 
+from shell.conversation import offered_by
 from shell.finding import Letter
 from wire.display import safe
 
@@ -27,6 +28,8 @@ class Exported(msgspec.Struct, frozen=True):
     time: datetime
     text: str
     state: str
+    choices: tuple[str, ...] | None = None
+    """For a question: the answers that it offers."""
 
 
 def exported(letters: Iterable[Letter], user: str, form: str) -> Iterator[str]:
@@ -43,13 +46,16 @@ def _text(letters: Iterable[Letter], user: str) -> Iterator[str]:
     for letter in letters:
         to = f" to {letter.name}" if letter.outgoing else ""
         words = safe(letter.text, keep_newlines=True).replace("\n", "\n    ")
-        yield f"{_when(letter):%Y-%m-%d %H:%M:%S} {_writer(letter, user)}{to}: {words}{_state(letter)}\n"
+        after = _offered(letter) + _state(letter)
+        yield f"{_when(letter):%Y-%m-%d %H:%M:%S} {_writer(letter, user)}{to}: {words}{after}\n"
 
 
 def _json(letters: Iterable[Letter], user: str) -> Iterator[str]:
     between = "["
     for letter in letters:
-        row = Exported(letter.name, _writer(letter, user), _when(letter), letter.text, letter.state)
+        row = Exported(
+            letter.name, _writer(letter, user), _when(letter), letter.text, letter.state, letter.choices
+        )
         yield f"{between}\n{msgspec.json.encode(row).decode()}"
         between = ","
     yield "[]\n" if between == "[" else "\n]\n"
@@ -67,7 +73,8 @@ def _markdown(letters: Iterable[Letter], user: str) -> Iterator[str]:
         head = f"**{when:%H:%M} {_escaped(_writer(letter, user) + to)}**{_escaped(_state(letter))}"
         # Two blanks at a line's end keep it a line (CommonMark §6.7).
         words = "  \n".join(
-            f"> {_escaped(line)}" for line in safe(letter.text, keep_newlines=True).split("\n")
+            f"> {_escaped(line)}"
+            for line in (safe(letter.text, keep_newlines=True) + _offered(letter)).split("\n")
         )
         yield f"\n{head}\n\n{words}\n"
 
@@ -83,6 +90,10 @@ def _writer(letter: Letter, user: str) -> str:
 def _state(letter: Letter) -> str:
     settled = not letter.outgoing or letter.state in ("delivered", "read")
     return "" if settled else f" ({letter.state})"
+
+
+def _offered(letter: Letter) -> str:
+    return f" ({offered_by(letter.choices)})" if letter.choices else ""
 
 
 def _escaped(text: str) -> str:

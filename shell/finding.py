@@ -44,6 +44,10 @@ class Letter(msgspec.Struct, frozen=True):
     state: str
     id: str
     """Hexadecimal."""
+    choices: tuple[str, ...] | None = None
+    """For a question: the answers that it offers."""
+    answers: str = ""
+    """The id of the question that it answers; empty for any other message."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -80,10 +84,15 @@ class Forgotten(msgspec.Struct, frozen=True):
 
 _COLUMNS = (
     "SELECT number, coalesce((SELECT name FROM contacts WHERE key = peer), peer), outgoing, text, written,"
-    " state, id"
+    " state, id, choices, answers"
 )
 _LETTERS = f"{_COLUMNS} FROM messages"
 _SHOWN = "(outgoing = 1 OR state = 'received')"
+
+
+def choices_of(column: str | None) -> tuple[str, ...] | None:
+    """The answers that a question offers; None for what is no question."""
+    return None if column is None else msgspec.json.decode(column, type=tuple[str, ...])
 
 
 def history(connection: sqlite3.Connection, span: Span, limit: int) -> list[Letter]:
@@ -214,6 +223,8 @@ def _conditions(span: Span) -> tuple[str, tuple[object, ...]]:
     return " AND ".join(parts), tuple(values)
 
 
-def _letter(row: tuple[int, str, int, str, float, str, bytes]) -> Letter:
-    number, name, outgoing, text, written, state, id_ = row
-    return Letter(number, name, bool(outgoing), text, written, state, id_.hex())
+def _letter(row: tuple[int, str, int, str, float, str, bytes, str | None, bytes]) -> Letter:
+    number, name, outgoing, text, written, state, id_, choices, answers = row
+    return Letter(
+        number, name, bool(outgoing), text, written, state, id_.hex(), choices_of(choices), answers.hex()
+    )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from shell.finding import FORGOTTEN
+from shell.finding import FORGOTTEN, choices_of
 from shell.line.model import MAX_HELD, Consent, Contact, Incoming, Kept, MessageId, Outgoing, State
 from wire.certificates import Fingerprint
 from wire.messages import Endpoint
@@ -118,7 +118,7 @@ def release_held(connection: sqlite3.Connection, peer: NameKey) -> list[Incoming
         "UPDATE messages SET state = 'received' WHERE peer = ? AND outgoing = 0 AND state = 'held'", (peer,)
     )
     return [
-        Incoming(MessageId(id_), peer, text, written, choices=_choices(choices), answers=answers)
+        Incoming(MessageId(id_), peer, text, written, choices=choices_of(choices), answers=answers)
         for id_, text, written, choices, answers in rows
     ]
 
@@ -167,7 +167,7 @@ def unsettled(connection: sqlite3.Connection) -> list[Outgoing]:
         " WHERE outgoing = 1 AND state IN ('queued', 'held') ORDER BY number"
     )
     return [
-        Outgoing(MessageId(id_), NameKey(peer), text, written, State(state), _choices(choices), answers)
+        Outgoing(MessageId(id_), NameKey(peer), text, written, State(state), choices_of(choices), answers)
         for id_, peer, text, written, state, choices, answers in rows
     ]
 
@@ -202,7 +202,7 @@ def open_question(connection: sqlite3.Connection, peer: NameKey) -> Incoming | N
     if row is None:
         return None
     id_, text, written, choices = row
-    return Incoming(MessageId(id_), peer, text, written, choices=_choices(choices))
+    return Incoming(MessageId(id_), peer, text, written, choices=choices_of(choices))
 
 
 def mark_seen(connection: sqlite3.Connection, peer: NameKey) -> MessageId | None:
@@ -230,7 +230,3 @@ def keep_read(connection: sqlite3.Connection, peer: NameKey, up_to: MessageId) -
 
 def _choices_column(choices: tuple[str, ...] | None) -> str | None:
     return None if choices is None else msgspec.json.encode(choices).decode()
-
-
-def _choices(column: str | None) -> tuple[str, ...] | None:
-    return None if column is None else msgspec.json.decode(column, type=tuple[str, ...])

@@ -15,6 +15,7 @@ from rich.text import Text
 from settings.spelling import nearest
 from shell import finding
 from shell.commands.names import complete_names, known, name_argument
+from shell.conversation import offered_by
 from shell.exports import FORMATS, SUFFIXES, exported
 from shell.finding import Letter, Span
 from shell.kit.command import Command, Listing, Outcome, Parser, Said
@@ -50,6 +51,10 @@ class LetterRow(msgspec.Struct, frozen=True):
     written: float
     """Seconds since the epoch."""
     state: str
+    choices: tuple[str, ...] | None = None
+    """For a question: the answers that it offers."""
+    answers: bool = False
+    """Whether it answers a question."""
 
 
 class HitRow(msgspec.Struct, frozen=True):
@@ -62,6 +67,8 @@ class HitRow(msgspec.Struct, frozen=True):
     state: str
     before: list[LetterRow]
     after: list[LetterRow]
+    choices: tuple[str, ...] | None = None
+    answers: bool = False
 
 
 class Letters(Outcome, frozen=True):
@@ -161,15 +168,17 @@ class InboxList(Listing, frozen=True):
 
 
 def letter_line(letter: LetterRow | HitRow, user: str, time_format: str) -> Text:
-    """Time, writer, words, and the state of what was not delivered."""
-    writer = f"{user} to {letter.name}" if letter.outgoing else letter.name
+    """Time, writer, words, the answers that a question offers, and the state of what was not delivered."""
+    verb = "asks" if letter.choices is not None else "answers" if letter.answers else ""
+    writer = f"{user} {verb or 'to'} {letter.name}" if letter.outgoing else f"{letter.name} {verb}".rstrip()
+    offered = f"  ({offered_by(letter.choices)})" if letter.choices else ""
     state = f"  ({letter.state})" if letter.outgoing and letter.state not in _SETTLED else ""
     return Text.assemble(
         (clock(letter.written, time_format) + " ", QUIET),
         (isolated(safe(writer)), OWN if letter.outgoing else NAME),
         ": ",
         isolated(safe(letter.text, keep_newlines=True)),
-        (state, QUIET),
+        (offered + state, QUIET),
     )
 
 
@@ -292,7 +301,15 @@ def forget(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
 
 def letter_row(letter: Letter) -> LetterRow:
     """As `--json` prints it."""
-    return LetterRow(letter.name, letter.outgoing, letter.text, letter.written, letter.state)
+    return LetterRow(
+        letter.name,
+        letter.outgoing,
+        letter.text,
+        letter.written,
+        letter.state,
+        letter.choices,
+        bool(letter.answers),
+    )
 
 
 def _moments(arguments: argparse.Namespace) -> tuple[float | None, float | None]:

@@ -10,8 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shell import finding, letters
+from shell.chat import spoken
+from shell.commands.look import letter_row
+from shell.conversation import spoken_text
 from shell.exports import exported
 from shell.finding import Span
+from shell.kit.theme import marked
 from shell.line.model import Consent, Contact, Incoming, Kept, MessageId, Outgoing, State
 from shell.mailbox import SCHEMA
 from wire.names import NameKey
@@ -176,6 +180,34 @@ def test_exports_are_read_by_other_programs(box: sqlite3.Connection) -> None:
     markdown = "".join(exported(said, "alice", "markdown"))
     assert "> one \\*and\\*  \n> two\n" in markdown
     assert json.loads("".join(exported([], "alice", "json"))) == []
+
+
+def test_a_question_keeps_its_choices_in_a_conversation_in_json_and_in_exports(
+    box: sqlite3.Connection,
+) -> None:
+    question, other = MessageId((1).to_bytes(16)), MessageId((2).to_bytes(16))
+    for id_, text in (question, "reboot?"), (other, "and now?"):
+        letters.keep_incoming(box, Incoming(id_, BOB, text, 1.0, choices=("yes", "n\x1bo")))
+    answer = MessageId((3).to_bytes(16))
+    letters.keep_outgoing(box, Outgoing(answer, BOB, "yes", 2.0, State.DELIVERED, answers=question))
+    said = finding.history(box, Span(BOB), 10)
+    answered = {letter.answers for letter in said}
+    looks = [
+        spoken_text(spoken(letter, "alice", answered=letter.id in answered), "").plain for letter in said
+    ]
+    assert looks == [
+        "Bob asks: reboot?  (yes|n␛o)",
+        "Bob asks: and now?  (answer Bob yes|n␛o)",
+        f"alice answers: yes  {marked('delivered')}",
+    ]
+    assert [(row.choices, row.answers) for row in map(letter_row, said)] == [
+        (("yes", "n\x1bo"), False),
+        (("yes", "n\x1bo"), False),
+        (None, True),
+    ]
+    assert "Bob: reboot? (yes|n␛o)\n" in "".join(exported(said, "alice", "text"))
+    assert "> reboot? (yes\\|n␛o)\n" in "".join(exported(said, "alice", "markdown"))
+    assert json.loads("".join(exported(said, "alice", "json")))[0]["choices"] == ["yes", "n\x1bo"]
 
 
 def test_an_export_to_look_at_controls_no_terminal(box: sqlite3.Connection) -> None:
