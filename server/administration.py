@@ -52,7 +52,7 @@ class Administration:
             case actions.GetStats():
                 return await self._stats()
             case actions.ListRecent(last, kinds):
-                fits = [event for event in self._server.recent if not kinds or event.what in kinds]
+                fits = [event for event in self._server.performer.recent if not kinds or event.what in kinds]
                 return actions.Recent(tuple(fits[-last:] if last > 0 else ()))
             case actions.ListBans():
                 return self._bans()
@@ -141,7 +141,7 @@ class Administration:
         session = self._server.directory.session_of(key)
         if session is None:
             return None
-        connection = self._server.connection_of(session.id)
+        connection = self._server.performer.bound.get(session.id)
         return ClientInfo(
             session.account.name,
             session.address,

@@ -86,7 +86,7 @@ class Metrics(Collector):
         )
         yield CounterMetricFamily("parley_requests", "Requests of all kinds.", server.service.requests)
         yield CounterMetricFamily("parley_lookups", "Answered `whois` requests.", server.service.lookups)
-        yield CounterMetricFamily("parley_pushes", "Notifications sent.", server.pushes)
+        yield CounterMetricFamily("parley_pushes", "Notifications sent.", server.performer.pushes)
         relayed = server.counts.get(BYTES, 0)
         yield CounterMetricFamily("parley_relay_bytes", "Bytes carried for shells without a way.", relayed)
         yield from self._events()

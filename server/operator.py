@@ -81,8 +81,8 @@ class LocalOperator:
 
     def subscribe(self, watcher: Callable[[Happened], None]) -> Callable[[], None]:
         """See `Operator`."""
-        self._server.watchers.add(watcher)
-        return lambda: self._server.watchers.discard(watcher)
+        self._server.performer.watchers.add(watcher)
+        return lambda: self._server.performer.watchers.discard(watcher)
 
     def close(self) -> None:
         """See `Operator`."""

@@ -5,11 +5,10 @@ import contextlib
 import logging
 import secrets
 import ssl
-from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -17,7 +16,6 @@ from cryptography.hazmat.primitives import serialization
 from server.acceptor import Acceptor
 from server.access import Access, Registration
 from server.access_codes import AccessCodes
-from server.account import AccountId
 from server.accounts import SqliteAccounts
 from server.actions import Overview
 from server.administration import Administration
@@ -25,24 +23,14 @@ from server.busy_poll import BusyPoll
 from server.connection import Connection
 from server.datafolder import DataFolder
 from server.directory import DISCONNECTED, Directory
-from server.effects import (
-    Close,
-    Effect,
-    Ended,
-    HandOverKnocks,
-    Happened,
-    KeepActive,
-    KeepLastSeen,
-    Push,
-    SessionId,
-)
+from server.effects import Happened
 from server.entrance import Entrance
-from server.eventlog import log_event
 from server.knocks import Knocks
 from server.ledger import SqliteLedger
 from server.listener import listening_pair, tls_context, usable_address
 from server.operator_socket import OperatorSocket
 from server.passwords import Passwords
+from server.performer import Performer
 from server.service import Service
 from server.settings import ServerSettings, data_folder, listen_address
 from server.throttles import Throttles
@@ -52,10 +40,9 @@ from server.unix import CONSOLE_SOCKET
 from server.upkeep import Upkeep
 from wire.certificates import Fingerprint, fingerprint
 from wire.errors import ErrorCode, Refused
-from wire.messages import CloseReason, Message
+from wire.messages import CloseReason
 from wire.names import NameKey
 from wire.relay import PASS_BYTES
-from wire.rpc import encode_push
 from wire.tickets import Ticket, sign_ticket
 
 if TYPE_CHECKING:
@@ -68,7 +55,6 @@ SWEEPS = 4  # looks in the shortest patience of the settings, where that makes f
 FORGET = 3_600.0  # seconds between looks for what operators decided and whose time is over
 FLUSH_PATIENCE = 2.0  # seconds at the end for clients to read why it ends
 KIB = 1024
-MAX_RECENT = 1_000  # of the last events, kept for `watch --last`
 
 
 class PhoneBookServer:
@@ -103,6 +89,11 @@ class PhoneBookServer:
             self.ledger.bans, self.ledger.registration or Registration(settings.registration)
         )
         self.throttles = Throttles(settings, salt=secrets.token_bytes(16))
+        self.performer = Performer(
+            self.directory, self.accounts, self.knocks, self.udp, self.counts, spawn=self._task
+        )
+        self.perform = self.performer.perform
+        """Carries out what the directory decided."""
         mint = TokenMint(self._folder.token_secret)
         self.entrance = Entrance(
             self.directory,
@@ -126,8 +117,6 @@ class PhoneBookServer:
             self.entrance,
             perform=self.perform,
         )
-        self.watchers: set[Callable[[Happened], None]] = set()
-        self.recent: deque[Happened] = deque(maxlen=MAX_RECENT)
         self.on_shutdown: Callable[[str], None] = lambda reason: None
         """Called when an operator wants the phone book to stop; gets what everybody shall be told."""
         self.administration = Administration(self, lambda reason: self.on_shutdown(reason))
@@ -135,12 +124,9 @@ class PhoneBookServer:
         self._consoles = OperatorSocket(
             self.folder / CONSOLE_SOCKET, self.administration.answer, lambda: self.overview
         )
-        self.watchers.add(self._consoles.happened)
-        self.pushes = 0
-        """Notifications sent."""
+        self.performer.watchers.add(self._consoles.happened)
         self._metrics: Metrics | None = None
         self.address = ("", 0)
-        self._bound: dict[SessionId, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._acceptor: Acceptor | None = None
 
@@ -266,43 +252,6 @@ class PhoneBookServer:
         """The fingerprint of the TLS certificate, which shells pin."""
         return self._fingerprint
 
-    def perform(self, effects: list[Effect]) -> None:
-        """Carries out what the directory decided."""
-        encoded: tuple[Message | None, bytes] = None, b""
-        for effect in effects:
-            match effect:
-                case Push(session, message):
-                    if message is not encoded[0]:  # many are told the same: a line is made once for all
-                        encoded = message, encode_push(message)
-                    if session in self._bound:
-                        self.pushes += 1
-                        self._bound[session].send(encoded[1])
-                case Close(session, reason, text):
-                    connection = self._bound.pop(session, None)
-                    if connection is not None:
-                        connection.close(reason, text)
-                case Ended(session):
-                    self._bound.pop(session, None)
-                case KeepLastSeen(account_id, when):
-                    self._task(self._keep_seen(account_id, {"last_seen": when, "active": when}))
-                case KeepActive(account_id, when):
-                    self._task(self._keep_seen(account_id, {"active": when}))
-                case HandOverKnocks(session, key, created):
-                    self._task(self._hand_over_knocks(session, key, created))
-                case Happened(what=what):
-                    self.counts[what] = self.counts.get(what, 0) + 1
-                    self.udp.happened(effect, self.directory)
-                    self.recent.append(effect)
-                    log_event(effect)
-                    for watcher in tuple(self.watchers):  # consoles come and go on other threads
-                        watcher(effect)
-                case _:
-                    assert_never(effect)
-
-    def connection_of(self, session: SessionId) -> Connection | None:
-        """The connection of a session."""
-        return self._bound.get(session)
-
     def set_registration(self, registration: Registration | None) -> None:
         """Who may sign up from now on; None: as the settings say."""
         self.ledger.registration = registration
@@ -353,7 +302,7 @@ class PhoneBookServer:
         if connection.lost:  # it went away while its password was hashed
             self._disconnected(connection)
         elif session is not None:
-            self._bound[session] = connection
+            self.performer.bound[session] = connection
             if self._acceptor is not None:
                 self._acceptor.proven(connection)
 
@@ -363,17 +312,8 @@ class PhoneBookServer:
         session = connection.client.session_id
         if session is not None:
             connection.client.session_id = None
-            self._bound.pop(session, None)  # the session may have ended before it was bound
+            self.performer.bound.pop(session, None)  # the session may have ended before it was bound
             self.perform(self.directory.close(session, time(), DISCONNECTED))
-
-    async def _keep_seen(self, account_id: AccountId, times: dict[str, Any]) -> None:
-        with contextlib.suppress(Refused):  # a full disk was logged; when somebody was here is no promise
-            await self.accounts.update(account_id, **times)
-
-    async def _hand_over_knocks(self, session: SessionId, key: NameKey, created: float) -> None:
-        with contextlib.suppress(Refused):  # a full disk was logged; a knock is a hint
-            for knocked in await self.knocks.take(key, created):
-                self.perform([Push(session, knocked)])
 
     async def _sweep(self) -> None:
         while True:

@@ -84,7 +84,7 @@ def test_a_knock_does_the_same_for_hidden_offline_and_blocked(
         done: list[str] = []
         session = book.server.directory.session_of(name_key("alice"))
         assert session is not None
-        connection = book.server.connection_of(session.id)
+        connection = book.server.performer.bound.get(session.id)
         assert connection is not None
         writing = book.server.knocks._connection
         writing.set_trace_callback(

@@ -284,7 +284,7 @@ def test_a_logout_and_a_block_end_what_the_relay_carries_and_a_lost_connection_d
                 assert relay.pairs == 1
                 relay.introduce(alice, bob, bytes(range(2 * PASS_BYTES)), monotonic())
             async with asyncio.timeout(20):
-                while not any(event.detail == DISCONNECTED for event in book.server.recent):
+                while not any(event.detail == DISCONNECTED for event in book.server.performer.recent):
                     await client.request(Whois("bob"), Profile)
             assert relay.pairs == 2
             await client.logout()
@@ -302,10 +302,10 @@ def test_a_session_that_ended_holds_its_connection_no_more(tmp_path: Path) -> No
                 await client.signup("alice", PASSWORD, make_identity("alice"))
                 begun = book.server.directory.session_of(name_key("alice"))
                 assert begun is not None
-                assert book.server.connection_of(begun.id) is not None
+                assert begun.id in book.server.performer.bound
                 await client.logout()
                 assert book.server.directory.session_of(name_key("alice")) is None
-                assert book.server.connection_of(begun.id) is None
+                assert begun.id not in book.server.performer.bound
 
         asyncio.run(work())
 
