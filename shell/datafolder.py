@@ -17,11 +17,10 @@ import fcntl
 import hashlib
 import logging
 import os
-import stat
 import tomllib
 from itertools import chain, count
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 from urllib.parse import quote
 
 import msgspec
@@ -29,6 +28,7 @@ import tomli_w
 
 from shell.errors import DataFolderError
 from shell.line.transfer import Taking
+from shell.privatefiles import keep_private, make_folder, read_toml, write, write_toml
 from wire.certificates import Identity, make_identity, show_fingerprint
 from wire.messages import Visibility
 from wire.names import NameKey
@@ -37,12 +37,12 @@ log = logging.getLogger(__name__)
 
 _KEY_BEGINS = b"-----BEGIN PRIVATE KEY-----"
 _BOOK_DIGITS = 16  # hexadecimal digits that tell one phone book from another in a folder's name
+_MAX_FOLDER_NAME = 255  # bytes of a file's name that file systems take (NAME_MAX of limits.h)
 _BOOK_FILE, _ACCOUNT_FILE, _LOCK_FILE = "phone-book.toml", "account.toml", "in-use.lock"
 _MAX_ADDRESSES = 8  # under which one phone book is known
 CLAIM_PATIENCE = 5.0  # seconds for another shell to leave an account, which it does when its session ends
 _CLAIM_PAUSE = 0.05  # seconds between two tries
 _CLOCK_TOLERANCE = 60.0  # seconds; contacts' knocks allow for an hour
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Joined(msgspec.Struct, frozen=True):
@@ -89,9 +89,6 @@ class KnownAccount(msgspec.Struct, frozen=True):
     """Of the last run: contacts who look for this shell where it was find it there."""
 
 
-KnownT = TypeVar("KnownT", KnownPhoneBook, KnownAccount)
-
-
 class DataFolder:
     """One person's folder; made on first use."""
 
@@ -100,7 +97,7 @@ class DataFolder:
         self.path = path
         self.taking = taking or Taking(path / "files")
         """What is taken of files of others, and where it is saved."""
-        _make_folder(path)
+        make_folder(path)
 
     @property
     def known_phone_books(self) -> Path:
@@ -129,7 +126,7 @@ class DataFolder:
         except FileNotFoundError:
             known = {}
         known[address] = fingerprint
-        _write(self.known_phone_books, tomli_w.dumps(known).encode())
+        write(self.known_phone_books, tomli_w.dumps(known).encode())
 
     def joined(self) -> "Joined | None":
         """What was joined last; None before the first time, or where the file says nothing usable."""
@@ -140,7 +137,7 @@ class DataFolder:
 
     def join(self, joined: "Joined") -> None:
         """Remembers what was joined."""
-        _write(self._joined, tomli_w.dumps(msgspec.to_builtins(joined)).encode())
+        write(self._joined, tomli_w.dumps(msgspec.to_builtins(joined)).encode())
 
     @property
     def _joined(self) -> Path:
@@ -161,7 +158,7 @@ class DataFolder:
         groups.pop(name, None)
         if members is not None:
             groups[name] = members
-        _write(self._groups, tomli_w.dumps(groups).encode())
+        write(self._groups, tomli_w.dumps(groups).encode())
 
     @property
     def _groups(self) -> Path:
@@ -174,21 +171,21 @@ class DataFolder:
     def remember_phone_book(self, ticket_key: bytes, address: str, clock_ahead: float) -> None:
         """Keeps what must be known of a phone book while it is away; only where it has changed."""
         folder = self._book(ticket_key)
-        known = _read_toml(folder / _BOOK_FILE, KnownPhoneBook)
+        known = read_toml(folder / _BOOK_FILE, KnownPhoneBook)
         addresses = (address, *(known.addresses if known else ()))
         fresh = KnownPhoneBook(
             ticket_key, tuple(dict.fromkeys(addresses))[:_MAX_ADDRESSES], round(clock_ahead, 1)
         )
         near = known is not None and abs(known.clock_ahead - clock_ahead) < _CLOCK_TOLERANCE
         if known is None or known.addresses != fresh.addresses or not near:
-            _make_folder(folder)
-            _write_toml(folder / _BOOK_FILE, fresh)
+            make_folder(folder)
+            write_toml(folder / _BOOK_FILE, fresh)
 
     def known_phone_book(self, address: str, key: NameKey) -> KnownPhoneBook | None:
         """The phone book at `host:port` where this account has been, as it was known last."""
         found: list[tuple[float, KnownPhoneBook]] = []
         for file in self.path.glob(f"*/{_BOOK_FILE}"):
-            known = _read_toml(file, KnownPhoneBook)
+            known = read_toml(file, KnownPhoneBook)
             if (
                 known is not None
                 and address in known.addresses
@@ -245,7 +242,7 @@ class AccountFolder:
 
     def _take_lock(self) -> bool:
         self.release()
-        _make_folder(self._path)
+        make_folder(self._path)
         file = self._path / _LOCK_FILE
         try:
             self._lock = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -299,7 +296,7 @@ class AccountFolder:
 
     def keep_visibility(self, kept: Kept) -> None:
         """Remembers the visibility and when it ends."""
-        _write(self._visibility, tomli_w.dumps(msgspec.to_builtins(kept)).encode())
+        write(self._visibility, tomli_w.dumps(msgspec.to_builtins(kept)).encode())
 
     @property
     def _visibility(self) -> Path:
@@ -309,7 +306,7 @@ class AccountFolder:
         """The account's identity, a new one where there is none yet."""
         file = self.key_file
         try:
-            _keep_private(file)
+            keep_private(file)
             pem = file.read_bytes()
         except FileNotFoundError:
             return make_identity(name)
@@ -325,16 +322,16 @@ class AccountFolder:
 
     def save(self, identity: Identity) -> None:
         """Keeps the identity, unless one is there."""
-        _make_folder(self._path)
+        make_folder(self._path)
         if not self.key_file.exists():
-            _write(self.key_file, identity.certificate_pem + identity.key_pem)
+            write(self.key_file, identity.certificate_pem + identity.key_pem)
 
     def restore(self, identity: Identity, *, replace: bool) -> Path | None:
         """Puts an identity in the place of whatever is there; where the other one is kept, if there was one.
 
         Raises `DataFolderError` where another one is there and it may not `replace` that.
         """
-        _make_folder(self._path)
+        make_folder(self._path)
         content, kept = identity.certificate_pem + identity.key_pem, None
         if self.key_file.exists() and self.key_file.read_bytes() != content:
             if not replace:
@@ -344,7 +341,7 @@ class AccountFolder:
                 )
             kept = self._place_for_old_key()
             self.key_file.replace(kept)
-        _write(self.key_file, content)
+        write(self.key_file, content)
         return kept
 
     def _place_for_old_key(self) -> Path:
@@ -355,12 +352,12 @@ class AccountFolder:
 
     def known(self) -> KnownAccount | None:
         """What is known of the account while the phone book is away."""
-        return _read_toml(self._path / _ACCOUNT_FILE, KnownAccount)
+        return read_toml(self._path / _ACCOUNT_FILE, KnownAccount)
 
     def remember(self, account: KnownAccount) -> None:
         """Keeps it; only where it has changed."""
         if self.known() != account:
-            _write_toml(self._path / _ACCOUNT_FILE, account)
+            write_toml(self._path / _ACCOUNT_FILE, account)
 
     @property
     def key_file(self) -> Path:
@@ -369,50 +366,8 @@ class AccountFolder:
 
 
 def _folder_name(key: NameKey) -> str:
-    # Whatever a key is, its folder is one of its own: `..` is none.
-    return quote(key, safe="").replace(".", "%2E", 1) if key.startswith(".") else quote(key, safe="")
-
-
-def _read_toml(path: Path, kind: type[KnownT]) -> KnownT | None:
-    """None for a file that is missing or says nothing usable: the phone book tells all of it again."""
-    try:
-        return msgspec.toml.decode(path.read_bytes(), type=kind)
-    except (OSError, ValueError, msgspec.DecodeError):
-        return None
-
-
-def _write_toml(path: Path, value: msgspec.Struct) -> None:
-    _write(path, tomli_w.dumps(msgspec.to_builtins(value)).encode())
-
-
-def _keep_private(path: Path) -> None:
-    """Takes a secret away from others whom a copy or a restore has let in."""
-    mode = path.stat().st_mode
-    if mode & _OTHERS:
-        log.warning("event=mode_mended file=%s mode=%o", path, stat.S_IMODE(mode))
-        path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataFolderError(f"The data folder {path} cannot be made: {error.strerror}.") from None
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise DataFolderError(f"The data folder {path} cannot be written.")
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Writes all of it or nothing, and only its owner may read it."""
-    new = path.with_suffix(".new")
-    try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)  # a full disk needs the room
-        raise DataFolderError(f"{path} cannot be written: {error.strerror}.") from None
+    quoted = quote(key, safe="")  # whatever a key is, its folder is one of its own: `..` is none
+    if len(quoted) > _MAX_FOLDER_NAME:  # nine bytes for each character of some scripts, and twelve of others
+        digest = hashlib.sha256(key.encode()).hexdigest()[:_BOOK_DIGITS]
+        return f"{quoted[: _MAX_FOLDER_NAME - len(digest) - 1]}~{digest}"
+    return quoted.replace(".", "%2E", 1) if key.startswith(".") else quoted

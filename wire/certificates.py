@@ -19,6 +19,7 @@ Fingerprint = NewType("Fingerprint", bytes)
 
 _NOT_BEFORE = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 _NOT_AFTER = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)
+_MAX_COMMON_NAME = 64  # ub-common-name, RFC 5280 appendix A; `cryptography` counts bytes
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -85,14 +86,16 @@ class Pin(enum.Enum):
 
 
 def make_identity(common_name: str) -> Identity:
-    """A new key with its self-signed certificate; about 1 ms."""
+    """A new key with its self-signed certificate, which shows as much of the name as fits; about 1 ms."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import NameOID
 
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    # It is for people who look at the file: what counts is the key, and the phone book says whose it is.
+    shown = common_name.encode()[:_MAX_COMMON_NAME].decode(errors="ignore") or "?"
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, shown)])
     certificate = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(_NOT_BEFORE)

@@ -117,6 +117,8 @@ def test_a_refused_name_leaves_nothing_that_hinders_the_next_try(server: Server,
             (elsewhere.signup, "alice", PASSWORD),
             (elsewhere.login, "alice", "not her password"),
             (elsewhere.signup, "..", PASSWORD),
+            (elsewhere.signup, "", PASSWORD),
+            (elsewhere.signup, "a" * 100, PASSWORD),
             (elsewhere.signup, "bob", "short"),
         ):
             with pytest.raises(Refused):

@@ -11,8 +11,9 @@ from shell.datafolder import DataFolder, KnownAccount
 from shell.errors import DataFolderError
 from shell.main import PrivateLog
 from wire.certificates import make_identity
+from wire.limits import MAX_NAME
 from wire.messages import Visibility
-from wire.names import NameKey
+from wire.names import NameKey, check_name, name_key
 
 TICKET_KEY = bytes(32)
 ALICE = NameKey("alice")
@@ -111,6 +112,16 @@ def test_a_lock_that_cannot_be_is_said_in_one_line(tmp_path: Path) -> None:
     (account.mailbox.parent / "in-use.lock").mkdir(parents=True)
     with pytest.raises(DataFolderError, match="cannot be written"):
         asyncio.run(account.claim())
+
+
+@pytest.mark.parametrize("name", ["\N{CJK UNIFIED IDEOGRAPH-660E}", "\U00020000"])  # 3 and 4 bytes
+def test_the_longest_name_of_every_script_has_a_key_and_a_folder(tmp_path: Path, name: str) -> None:
+    folder = DataFolder(tmp_path)
+    longest = check_name(name * MAX_NAME)
+    accounts = [folder.account(TICKET_KEY, name_key(longest[:length])) for length in (MAX_NAME, MAX_NAME - 1)]
+    for account in accounts:
+        account.save(make_identity(longest))
+    assert accounts[0].identity(longest) != accounts[1].identity(longest)
 
 
 @pytest.mark.parametrize("key", [".", "..", "../alice", "/", ".alice"])
