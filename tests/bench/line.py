@@ -6,6 +6,7 @@ that has put the same row on the same disk; the QUIC library alone with a bare l
 """
 
 import asyncio
+import contextlib
 import itertools
 import os
 import socket
@@ -22,18 +23,21 @@ from typing import cast
 import uvloop
 
 from shell.datafolder import DataFolder
-from shell.line.model import State
+from shell.line.effects import KeepOutgoing
+from shell.line.model import Outgoing, State
 from shell.line.moving import LOW_WATER
 from shell.line.quic import Connected, QuicEvent, Received
 from shell.line.transfer import Phase
+from shell.mailbox import Mailbox
 from shell.messenger import Messenger
 from tests.bench.bare import QuicClient, QuicEcho
 from tests.bench.book import PASSWORD, Book, Town
 from tests.bench.figures import Figure, median
-from tests.bench.partner import READY, identity, irc_login
+from tests.bench.partner import READY, identity, irc_login, message_ids
 from tests.bench.peers import Ngircd
 from tests.bench.processes import LOAD_CORE, PATIENCE, Process, free_port
 from wire.certificates import Fingerprint
+from wire.names import NameKey
 
 TITLE = "The line between two shells on loopback"
 TEXT = "x" * 100
@@ -43,7 +47,8 @@ CHUNK = 256 * 1024  # bytes read at once
 MIB, MB = 2**20, 1e6
 SETTLE = 30.0  # seconds that one message may take
 ECHO, MESSAGE, IRC = "raw UDP echo", "message to delivered", "ngircd with TLS and the same row on disk"
-QUIC, BARE = "QUIC library alone", "QUIC library alone and that row"
+QUIC, ROW = "QUIC library alone", "QUIC library and that row, all else waits"
+MAILBOXES = "QUIC library and two mailboxes, no rules"
 ROUND_TRIP, RATE, FIRST, FILE = 6.0, 2_000.0, 60.0, 25.0
 """To reach: times the raw echo; messages/s; milliseconds; MB/s."""
 
@@ -89,10 +94,11 @@ async def _measured(folder: Path, stack: ExitStack, count: int, size: int, stran
     figures.append(message.compared(medians[ECHO], at_most=ROUND_TRIP))
     if ircd is not None:
         figures.append(message.compared(medians[IRC], at_most=1.0))
-        figures.append(medians[BARE].compared(medians[IRC]))
+        figures.append(medians[ROW].compared(medians[IRC]))
     else:
         figures.append(Figure(IRC, 0.0, "µs", note="not installed"))
-    figures += [medians[BARE].compared(medians[ECHO]), message.compared(medians[BARE])]
+    figures += [medians[what].compared(medians[ECHO]) for what in (ROW, MAILBOXES)]
+    figures.append(message.compared(medians[MAILBOXES]))
     bare_rate, tls_rate = Figure("file, QUIC library alone", bare, "MB/s"), Figure("file, TLS", tls, "MB/s")
     file_rate = Figure("file between shells, on disk and checked", ours, "MB/s", goal=FILE, at_least=True)
     return [
@@ -153,17 +159,24 @@ async def _round_trips(
     port = free_port()
     stack.enter_context(_partner(folder, "echo", str(port), str(folder)))
     echo: _Echo = await _Echo.to(port)
-    quic, bare = [await _quic(folder, stack, kind) for kind in ("quic-echo", "quic-row")]
+    kinds = ("quic-echo", "quic-row", "quic-mailbox")
+    quic, row, mailboxes = [await _quic(folder, stack, kind) for kind in kinds]
+    own, ids = stack.enter_context(contextlib.closing(Mailbox(folder / "own.db"))), message_ids()
 
     async def message() -> None:
         if await _settled(shell, "friend") is not State.DELIVERED:
             raise RuntimeError("a message was not delivered")
 
+    async def kept() -> None:
+        await own.keep([KeepOutgoing(Outgoing(next(ids), NameKey("friend"), TEXT, time.time()))])
+        await mailboxes.trip(TEXT.encode())
+
     trips: dict[str, Callable[[], Awaitable[None]]] = {
         ECHO: echo.trip,
         MESSAGE: message,
         QUIC: lambda: quic.trip(TEXT.encode()),
-        BARE: lambda: bare.trip(TEXT.encode()),
+        ROW: lambda: row.trip(TEXT.encode()),
+        MAILBOXES: kept,
     }
     if ircd is not None:
         stack.enter_context(_partner(folder, "irc", str(ircd.port), str(folder)))

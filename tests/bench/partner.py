@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import socket
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from itertools import count
 from pathlib import Path
 from time import monotonic, time
@@ -17,6 +17,7 @@ import uvloop
 
 from shell import letters
 from shell.datafolder import DataFolder
+from shell.line.effects import KeepIncoming
 from shell.line.model import Incoming, MessageId
 from shell.line.quic import Quic, QuicEvent, Received, StreamReceived
 from shell.line.transfer import Taking
@@ -28,6 +29,7 @@ from wire.certificates import Identity
 from wire.names import NameKey
 
 READY = "ready"
+KEPT = b"kept"
 READ = 1024 * 1024  # bytes at once from a TLS socket
 MAX_BYTES = 2**40  # of a file that is taken
 
@@ -36,7 +38,7 @@ def main() -> None:
     """Runs one of them."""
     parser = argparse.ArgumentParser()
     kinds = parser.add_subparsers(dest="kind", required=True)
-    for kind in ("echo", "quic", "quic-echo", "quic-row", "tls", "irc"):
+    for kind in ("echo", "quic", "quic-echo", "quic-row", "quic-mailbox", "tls", "irc"):
         added = kinds.add_parser(kind)
         added.add_argument("port", type=int)
         added.add_argument("folder", type=Path)
@@ -54,12 +56,19 @@ def main() -> None:
             uvloop.run(_served(_QuicEcho(identity(options.folder)), options.port))
         case "quic-row":
             uvloop.run(_served(_QuicRow(identity(options.folder), options.folder), options.port))
+        case "quic-mailbox":
+            uvloop.run(_served(_QuicMailbox(identity(options.folder), options.folder), options.port))
         case "tls":
             _tls_sink(options.port, options.folder)
         case "irc":
             _irc_friend(options.port, options.folder)
         case _:
             uvloop.run(_friends(options.server, options.folder, options.names))
+
+
+def message_ids() -> Iterator[MessageId]:
+    """As many as one likes, each once."""
+    return (MessageId(number.to_bytes(16)) for number in count())
 
 
 def identity(folder: Path) -> Identity:
@@ -96,12 +105,12 @@ class _QuicSink(_Echo):
             quic = self._lines[address] = Quic.answer(self._own, data)
         quic.receive(data, monotonic())
         for event in quic.events():
-            self._heard(quic, event)
+            self._heard(address, event)
         self._flush(address)
 
-    def _heard(self, quic: Quic, event: QuicEvent) -> None:
+    def _heard(self, address: tuple[str, int], event: QuicEvent) -> None:
         if isinstance(event, StreamReceived) and event.end:
-            quic.send(b"all of it")
+            self._lines[address].send(b"all of it")
 
     def _flush(self, address: tuple[str, int]) -> None:
         quic = self._lines[address]
@@ -123,9 +132,9 @@ class _QuicSink(_Echo):
 class _QuicEcho(_QuicSink):
     """The limit of a round trip: the QUIC library and a socket, and each word comes back."""
 
-    def _heard(self, quic: Quic, event: QuicEvent) -> None:
+    def _heard(self, address: tuple[str, int], event: QuicEvent) -> None:
         if isinstance(event, Received):
-            quic.send(event.data)
+            self._lines[address].send(event.data)
 
 
 class _QuicRow(_QuicSink):
@@ -133,12 +142,34 @@ class _QuicRow(_QuicSink):
 
     def __init__(self, own: Identity, folder: Path) -> None:
         super().__init__(own)
-        self._rows = _Rows(folder / "quic.db")
+        self._rows = _Rows(folder / "row.db")
 
-    def _heard(self, quic: Quic, event: QuicEvent) -> None:
+    def _heard(self, address: tuple[str, int], event: QuicEvent) -> None:
         if isinstance(event, Received):
             self._rows.keep(event.data.decode())
-            quic.send(b"kept")
+            self._lines[address].send(KEPT)
+
+
+class _QuicMailbox(_QuicSink):
+    """The same where nothing waits for the disk but the answer."""
+
+    def __init__(self, own: Identity, folder: Path) -> None:
+        super().__init__(own)
+        self._mailbox = Mailbox(folder / "mailbox.db")
+        self._ids = message_ids()
+        self._keeping: set[asyncio.Task[None]] = set()
+
+    def _heard(self, address: tuple[str, int], event: QuicEvent) -> None:
+        if isinstance(event, Received):
+            task = asyncio.get_running_loop().create_task(self._keep(address, event.data.decode()))
+            self._keeping.add(task)
+            task.add_done_callback(self._keeping.discard)
+
+    async def _keep(self, address: tuple[str, int], text: str) -> None:
+        message = Incoming(next(self._ids), NameKey("alice"), text, time())
+        await self._mailbox.keep([KeepIncoming(message, 1)])
+        self._lines[address].send(KEPT)
+        self._flush(address)
 
 
 class _Rows:
@@ -146,7 +177,7 @@ class _Rows:
 
     def __init__(self, path: Path) -> None:
         self._rows = Mailbox(path)._connection  # its thread is idle: nothing is ever handed over
-        self._ids = (MessageId(number.to_bytes(16)) for number in count())
+        self._ids = message_ids()
 
     def keep(self, text: str) -> None:
         """One message of somebody else."""
@@ -190,7 +221,7 @@ def _irc_friend(port: int, folder: Path) -> None:
         if b" PRIVMSG friend :" not in line:
             continue
         rows.keep(line.partition(b" PRIVMSG friend :")[2].strip().decode())
-        connection.write(b"PRIVMSG asker :kept\r\n")
+        connection.write(b"PRIVMSG asker :%s\r\n" % KEPT)
         connection.flush()
 
 
