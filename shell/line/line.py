@@ -288,7 +288,7 @@ class Line(Decisions):
                 # What the core thinks is on its way is not; a new line begins with what waits.
                 self.act(HangUp(act.line, LineClose.DONE))
                 self._happenings.put(partial(self._core.line_closed, act.line, None, monotonic()))
-            elif not (isinstance(act, Tell) and isinstance(act.event, MessageProgressed)):
+            elif not (isinstance(act, Tell) and _says_sent(act.event)):
                 self.act(act)
 
     def act(self, act: Act) -> None:
@@ -405,3 +405,7 @@ class Line(Decisions):
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Does something beside, as long as the line is there."""
         self._tasks.spawn(work, name)
+
+
+def _says_sent(event: Event) -> bool:
+    return isinstance(event, MessageProgressed) and event.state == State.SENT.value

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from shell.line.retries import Retries
 from shell.line.udp import udp_socket
 from tests.unit.line.lines import PATIENCE, Person, Town, two
 from wire.certificates import Identity, make_identity
-from wire.frames import NONCE_BYTES, Probe, ProbeKind
+from wire.frames import NONCE_BYTES, Probe, ProbeKind, Receipt, Verdict
 from wire.limits import MAX_CHOICE, MAX_CHOICES, MAX_TEXT
 from wire.names import name_key
 
@@ -294,6 +295,37 @@ def test_what_the_disk_refused_once_comes_again_in_its_order(
             assert (await bob.line.settled(written, PATIENCE)).state is State.DELIVERED
         await bob.until(lambda events: len(texts(bob)) >= 3)
         assert texts(bob) == ["first", "second", "third"]
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_what_was_delivered_is_told_though_the_disk_refuses_what_comes_with_it(tmp_path: Path) -> None:
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        refusal = "WHEN new.text = 'second' BEGIN SELECT RAISE(ABORT, 'the disk refused'); END"
+        await alice.mailbox.read(
+            lambda connection: connection.execute(
+                f"CREATE TEMP TRIGGER refusal BEFORE INSERT ON messages {refusal}"
+            )
+        )
+        await alice.line.settled(await alice.line.write("bob", "hello"), PATIENCE)
+        slow = threading.Event()
+        held = asyncio.create_task(bob.mailbox.read(lambda connection: slow.wait(PATIENCE)))
+        first = await alice.line.write("bob", "first")
+        line = alice.line.core.line_of("bob")
+        assert line is not None
+        second = asyncio.create_task(alice.line.write("bob", "second"))
+        await asyncio.sleep(0)  # the second waits in the queue, and what is said of the first comes behind it
+        alice.line.arrived(line, Receipt(first.message.id, Verdict.DELIVERED))
+        with pytest.raises(MailboxFailed):
+            await second
+        assert first.settling.done()
+        assert first.settling.result().state is State.DELIVERED
+        slow.set()
+        await held
+        assert await states(alice) == ["delivered", "delivered"]
         for person in (alice, bob):
             await town.leave(person)
 
