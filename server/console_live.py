@@ -10,6 +10,7 @@ from cmd2 import rich_utils
 from rich.live import Live
 
 from shell.kit.command import Outcome, Parser, checked
+from shell.kit.records import unread
 from shell.kit.times import duration
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def show_live(
     try:
         for number in count(1):
             show(look())
-            if number == arguments.count:
+            if number == arguments.count or unread(app.stdout):
                 break
             pause.wait(arguments.every)
     except KeyboardInterrupt:

@@ -17,6 +17,7 @@ from server.console_names import dry_run_argument
 from server.effects import Happened
 from shell.kit.command import Command, Outcome, Parser, Said, checked
 from shell.kit.errors import CommandError
+from shell.kit.records import unread
 from shell.kit.tables import table
 from shell.kit.theme import QUIET
 from shell.kit.times import duration
@@ -105,7 +106,7 @@ def _print_events(app: "AdminConsole", kinds: tuple[str, ...], arguments: argpar
     unsubscribe = app.operator.subscribe(heard)
     shown = 0
     try:
-        while shown != arguments.count and app.operator.running:
+        while shown != arguments.count and app.operator.running and not unread(app.stdout):
             patience = min(_LOOK, ends - monotonic()) if ends is not None else _LOOK
             if patience <= 0:
                 break
@@ -121,7 +122,7 @@ def _print_events(app: "AdminConsole", kinds: tuple[str, ...], arguments: argpar
         unsubscribe()
 
 
-_LOOK = 1.0  # seconds between looks whether the phone book is still there
+_LOOK = 1.0  # seconds between looks whether the phone book, and who reads, is still there
 
 
 def _notice(app: "AdminConsole", arguments: argparse.Namespace) -> ShownChange:

@@ -1,7 +1,9 @@
 """What `--json` prints, one object a line; and outputs that take no more."""
 
 import contextlib
+import io
 import os
+import select
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -20,6 +22,18 @@ def write_records(stream: TextIO, records: Iterable[object]) -> None:
         lines = (msgspec.json.encode(record).decode() for record in records)
         stream.writelines(f"{escaped(line, ascii_only=ascii_only)}\n" for line in lines)
         stream.flush()
+
+
+def unread(stream: TextIO) -> bool:
+    """Whether nobody reads an output any more, before anything is written to it; False where nobody can tell.
+
+    A pipe without a reader is in error, a terminal that is gone has hung up (poll(2)).
+    """
+    with contextlib.suppress(AttributeError, OSError, ValueError, io.UnsupportedOperation):
+        look = select.poll()
+        look.register(stream.fileno(), 0)
+        return any(state & (select.POLLERR | select.POLLHUP) for _, state in look.poll(0))
+    return False
 
 
 def unwritable(stream: TextIO) -> CommandError | None:

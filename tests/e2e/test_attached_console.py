@@ -60,6 +60,21 @@ def test_a_reader_that_stops_reading_is_no_error(server: Server) -> None:
         assert (writing.stderr.read(), writing.wait(PATIENCE)) == (b"", 0)
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize("command", ["watch", "stats --live --every 0.1s"])
+def test_what_goes_on_by_itself_ends_with_its_reader(server: Server, command: str, form: list[str]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "server.main", "console", "--data", str(server.folder), *form, "-c", command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(PYTHONUNBUFFERED=""),
+    ) as writing:
+        assert writing.stdout is not None
+        assert writing.stderr is not None
+        writing.stdout.close()  # nothing happens after that which it could notice by writing
+        assert (writing.stderr.read(), writing.wait(PATIENCE)) == (b"", 0)
+
+
 def test_one_shots_json_pipes_and_exit_codes(server: Server, tmp_path: Path) -> None:
     sign_up(server, "alice")
     listed = console(server.folder, "--json", "-c", "accounts")
