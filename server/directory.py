@@ -1,5 +1,5 @@
-"""The rules of the phone book: sessions, presence, who sees whom, introductions. Nothing here reads a clock,
-a socket or a disk: accounts and the time come in, answers and effects go out.
+"""The rules of the phone book: sessions, presence, who sees whom. Nothing here reads a clock, a socket or a
+disk: accounts and the time come in, answers and effects go out.
 
 One function, `_seen`, decides what somebody looks like to somebody; list, whois, watch, pushes and
 introductions all ask it. Whoever is not visible is answered from the stored account alone, so that `hidden`
@@ -27,13 +27,10 @@ from server.effects import (
 )
 from server.session import PUBLIC, Session
 from wire.errors import ErrorCode, Refused
-from wire.limits import MAX_WATCHED, TICKET_LIFE
+from wire.limits import MAX_WATCHED
 from wire.messages import (
     CloseReason,
     Endpoint,
-    Introduced,
-    Introduction,
-    Moved,
     Notice,
     Person,
     Presence,
@@ -43,34 +40,18 @@ from wire.messages import (
 )
 from wire.names import NameKey, name_key
 from wire.rpc import encode_once
-from wire.tickets import Ticket
 
 SLICE = 1_000  # sessions that one look through those who are there takes; about 1 ms
-MAX_FRESH = 256  # people who are told when a session's endpoints change; the oldest goes
-MAX_INTRODUCED = 10_000  # people whose endpoints one session may have learned
 DISCONNECTED = "disconnected"  # why a session ended that nobody ended
 
 # Read once: to get at a member of an Enum by its name costs 0.1 us in Python 3.11, a tenth of a look-up.
 _OFFLINE, _CONTACTS = Status.OFFLINE, Visibility.CONTACTS
 
 
-def _no_relay(one: NameKey, other: NameKey) -> tuple[bytes, bytes]:
-    return b"", b""
-
-
 class Directory:
     """Who is there."""
 
-    def __init__(
-        self,
-        sign: Callable[[Ticket], bytes],
-        *,
-        open_addresses: bool,
-        relay_passes: Callable[[NameKey, NameKey], tuple[bytes, bytes]] = _no_relay,
-    ) -> None:
-        """`relay_passes` gives each of two people who are introduced a pass, empty without a relay."""
-        self._sign = sign
-        self._relay_passes = relay_passes
+    def __init__(self, *, open_addresses: bool) -> None:
         self.open_addresses = open_addresses
         """Whether every member sees where somebody can be reached."""
         self._sessions: dict[SessionId, Session] = {}
@@ -295,48 +276,6 @@ class Directory:
         for key in keys:
             session.watching.discard(key)
             self._forget_watcher(key, session.id)
-
-    def set_endpoints(self, session: Session, endpoints: tuple[Endpoint, ...], now: float) -> list[Effect]:
-        """A shell can be reached elsewhere; whoever calls it, or is about to be called by it, is told.
-
-        `now` is by the clock of tickets.
-        """
-        session.moves(endpoints)
-        session.fresh = {key: until for key, until in session.fresh.items() if until > now}
-        others = [self._by_key[key] for key in session.fresh if key in self._by_key]
-        return [Push(other.id, Moved(session.account.name, endpoints)) for other in others]
-
-    def introduce(
-        self, caller: Session, account: Account, ticket_id: bytes, now: float
-    ) -> tuple[Introduction, list[Effect]]:
-        """Tells two people of each other, so that one may call the other; `now` is by the clock of tickets.
-
-        Raises `Refused`, in the same words for somebody who is not visible as for somebody who is not there.
-        """
-        callee = self._by_key.get(account.key)
-        if callee is None or self.status_for(caller.account.key, account.key) is Status.OFFLINE:
-            raise Refused(ErrorCode.UNAVAILABLE, f"{account.name} is offline.")
-        ticket = Ticket(
-            ticket_id,
-            caller.account.name,
-            caller.account.fingerprint,
-            callee.account.name,
-            callee.account.fingerprint,
-            now + TICKET_LIFE,
-        )
-        signed = self._sign(ticket)
-        for one, other in ((caller, callee), (callee, caller)):
-            if len(one.introduced) < MAX_INTRODUCED:
-                one.introduced.add(other.account.key)
-            while len(one.fresh) >= MAX_FRESH:
-                del one.fresh[next(iter(one.fresh))]
-            one.fresh[other.account.key] = ticket.expires
-        passes = self._relay_passes(caller.account.key, callee.account.key)
-        to_caller, to_callee = (
-            Introduction(other.account.name, other.account.fingerprint, other.endpoints, signed, own)
-            for other, own in zip((callee, caller), passes, strict=True)
-        )
-        return to_caller, [Push(callee.id, Introduced(to_callee))]
 
     def knocked(self, account: Account) -> list[Effect]:
         """Somebody knocked, and that is written: whoever is there hears of it, seen by others or not."""

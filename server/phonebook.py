@@ -25,6 +25,7 @@ from server.datafolder import DataFolder
 from server.directory import DISCONNECTED, Directory
 from server.effects import Happened
 from server.entrance import Entrance
+from server.introductions import Introductions
 from server.knocks import Knocks
 from server.ledger import SqliteLedger
 from server.listener import listening_pair, tls_context, usable_address
@@ -80,11 +81,7 @@ class PhoneBookServer:
         """How often each kind of event happened since the start."""
         self.udp = UdpPort(settings, self.counts)
         self._busy_poll = BusyPoll()
-        self.directory = Directory(
-            self._sign,
-            open_addresses=settings.addresses == "members",
-            relay_passes=self._relay_passes,
-        )
+        self.directory = Directory(open_addresses=settings.addresses == "members")
         self.access = Access(
             self.ledger.bans, self.ledger.registration or Registration(settings.registration)
         )
@@ -109,6 +106,7 @@ class PhoneBookServer:
         self.service = Service(
             settings,
             self.directory,
+            Introductions(self.directory, self._sign, self._relay_passes),
             self.accounts,
             self.passwords,
             mint,

@@ -22,6 +22,7 @@ from server.directory import Directory
 from server.effects import Effect, Happened
 from server.entrance import Entrance
 from server.errors import Overtaken
+from server.introductions import Introductions
 from server.knocks import UNHEARD, Knocks
 from server.passwords import Passwords
 from server.session import Session
@@ -46,6 +47,7 @@ class Service:
         self,
         settings: ServerSettings,
         directory: Directory,
+        introductions: Introductions,
         accounts: AccountStore,
         passwords: Passwords,
         mint: TokenMint,
@@ -57,6 +59,7 @@ class Service:
     ) -> None:
         self._settings = settings
         self._directory = directory
+        self._introductions = introductions
         self._accounts = accounts
         self._passwords = passwords
         self._mint = mint
@@ -93,7 +96,7 @@ class Service:
                 self._directory.unwatch(session, [name_key(name) for name in names])
                 return messages.Done()
             case messages.SetEndpoints(endpoints):
-                self._perform(self._directory.set_endpoints(session, endpoints, ticket_time()))
+                self._perform(self._introductions.set_endpoints(session, endpoints, ticket_time()))
                 return messages.Done()
             case messages.SetVisibility():
                 return self._set_visibility(session, request)
@@ -164,7 +167,7 @@ class Service:
             raise Refused(ErrorCode.UNAVAILABLE, "That is you.")
         self._throttles.introduction(session.account.key, monotonic())
         ticket_id = secrets.token_bytes(TICKET_ID_BYTES)
-        introduction, effects = self._directory.introduce(session, account, ticket_id, ticket_time())
+        introduction, effects = self._introductions.introduce(session, account, ticket_id, ticket_time())
         happened = Happened(time(), "introduction", session.account.name, account.name)
         self._perform([*effects, happened])
         return introduction

@@ -17,6 +17,7 @@ PURE = {
     "server/account.py",
     "server/session.py",
     "server/directory.py",
+    "server/introductions.py",
     "server/tokens.py",
     "server/throttles.py",
     "server/admission.py",

@@ -9,22 +9,18 @@ from hypothesis import strategies as st
 from server.account import Account, AccountId
 from server.directory import Directory
 from server.effects import Close, Effect, KeepLastSeen, Push, SessionId
+from server.introductions import Introductions
 from server.session import Session
 from wire.errors import Refused
-from wire.limits import TICKET_LIFE
 from wire.messages import (
     CloseReason,
     Endpoint,
-    Introduced,
     Message,
-    Moved,
     Presence,
-    Profile,
     Status,
     Visibility,
 )
 from wire.names import NameKey, name_key
-from wire.tickets import Ticket
 
 HERE = (Endpoint("192.0.2.7", 4000),)
 
@@ -38,7 +34,11 @@ def account(name: str, visibility: Visibility = Visibility.ONLINE, **fields: obj
 
 
 def directory(*, open_addresses: bool = False) -> Directory:
-    return Directory(lambda ticket: msgspec.json.encode(ticket), open_addresses=open_addresses)
+    return Directory(open_addresses=open_addresses)
+
+
+def introductions(book: Directory) -> Introductions:
+    return Introductions(book, msgspec.json.encode, lambda one, other: (b"", b""))
 
 
 def enter(book: Directory, who: Account, now: float = 10.0) -> Session:
@@ -57,7 +57,7 @@ def answers(book: Directory, asker: Session, target: Account) -> tuple[object, .
     visible = book.visible(asker.account.key, target.key)
     profile = book.profile(asker, visible or target)
     try:
-        book.introduce(asker, visible or target, bytes(16), 50.0)
+        introductions(book).introduce(asker, visible or target, bytes(16), 50.0)
         refusal = "introduced"
     except Refused as error:
         refusal = str(msgspec.json.encode(error.to_object()))
@@ -134,36 +134,6 @@ def test_a_second_login_takes_over_without_a_flicker() -> None:
     assert book.session(new) is not None
 
 
-def test_an_introduction_tells_both_of_each_other_under_one_ticket() -> None:
-    book = directory()
-    alice, bob = enter(book, account("alice")), enter(book, account("bob"))
-    to_alice, effects = book.introduce(alice, bob.account, bytes(16), 100.0)
-    (pushed,) = pushes(effects, bob.id)
-    assert isinstance(pushed, Introduced)
-    assert (to_alice.name, pushed.introduction.name) == ("bob", "alice")
-    assert to_alice.ticket == pushed.introduction.ticket
-    ticket = msgspec.json.decode(to_alice.ticket, type=Ticket)
-    assert (ticket.caller, ticket.callee) == ("alice", "bob")
-    assert ticket.caller_fingerprint == alice.account.fingerprint
-    assert ticket.expires > 100.0
-
-
-def test_endpoints_are_told_to_the_introduced_and_to_members_where_the_operator_says_so() -> None:
-    def endpoints(book: Directory, asker: Session, target: Session) -> tuple[Endpoint, ...] | None:
-        profile: Profile = book.profile(asker, target.account)
-        return profile.endpoints
-
-    book = directory()
-    alice, bob, carol = (enter(book, account(name)) for name in ("alice", "bob", "carol"))
-    assert endpoints(book, alice, bob) is None
-    book.introduce(alice, bob.account, bytes(16), 100.0)
-    assert endpoints(book, alice, bob) == endpoints(book, bob, alice) == HERE
-    assert endpoints(book, carol, bob) is None
-    members = directory(open_addresses=True)
-    alice, bob = enter(members, account("alice")), enter(members, account("bob"))
-    assert endpoints(members, alice, bob) == HERE
-
-
 def test_a_kick_ends_the_session_and_says_why() -> None:
     book = directory()
     alice, bob = enter(book, account("alice")), enter(book, account("bob"))
@@ -172,18 +142,6 @@ def test_a_kick_ends_the_session_and_says_why() -> None:
     assert Close(bob.id, CloseReason.KICKED, "spam") in effects
     assert pushes(effects, alice.id) == [Presence("bob", Status.OFFLINE)]
     assert book.kick(bob.account.key, "spam", 21.0) == []
-
-
-def test_whoever_is_about_to_call_is_told_of_new_endpoints_for_as_long_as_the_ticket_holds() -> None:
-    book = directory()
-    alice, bob, carol = (enter(book, account(name)) for name in ("alice", "bob", "carol"))
-    book.introduce(alice, bob.account, bytes(16), 10.0)
-    outside = (Endpoint("203.0.113.9", 6000, outside=True),)
-    assert book.set_endpoints(bob, outside, 11.0) == [Push(alice.id, Moved("bob", outside))]
-    assert bob.endpoints == outside
-    assert pushes(book.set_endpoints(alice, outside, 11.0), bob.id) == [Moved("alice", outside)]
-    assert book.set_endpoints(carol, outside, 11.0) == []
-    assert book.set_endpoints(bob, outside, 11.0 + TICKET_LIFE) == []
 
 
 def test_to_whom_somebody_blocked_they_look_as_if_they_had_left_then_and_never_come_back() -> None:
@@ -276,19 +234,6 @@ def test_whoever_left_before_the_answer_watches_nobody() -> None:
     there = enter(book, bob)
     assert [type(effect) for effect in book.kick(bob.key, "", 12.0)][:1] == [Close]
     assert book.session(there.id) is None
-
-
-def test_nobody_who_sees_somebody_offline_is_told_where_they_went() -> None:
-    for change in (Visibility.HIDDEN, None):
-        book = directory()
-        alice, bob = enter(book, account("alice")), enter(book, account("bob"))
-        book.introduce(alice, bob.account, bytes(16), 10.0)
-        if change is None:
-            blocking = msgspec.structs.replace(bob.account, blocked={alice.account.key: 10.0})
-            book.set_blocked(blocking, 10.0)
-        else:
-            book.set_visibility(account("bob", change), 10.0)
-        assert pushes(book.set_endpoints(bob, HERE, 11.0), alice.id) == []
 
 
 def test_a_look_at_somebody_costs_the_same_however_many_they_allow() -> None:

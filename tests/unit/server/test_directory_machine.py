@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from server.account import Account, AccountId
 from server.directory import Directory
 from server.effects import Close, Effect, KeepLastSeen, Push, SessionId
+from server.introductions import Introductions
 from server.session import Session
 from wire.errors import ErrorCode, Refused
 from wire.messages import CloseReason, Endpoint, Presence, Status, Visibility
@@ -22,7 +23,8 @@ names = st.sampled_from(NAMES)
 class DirectoryMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.book = Directory(lambda ticket: b"", open_addresses=False)
+        self.book = Directory(open_addresses=False)
+        self.introductions = Introductions(self.book, lambda ticket: b"", lambda one, other: (b"", b""))
         self.now = 0.0
         self.accounts = {
             name: Account(AccountId(number), name, name, "", 0.0, bytes(32))
@@ -123,7 +125,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         if caller not in self.there or caller == callee:
             return
         try:
-            self.book.introduce(self.session(caller), self.accounts[callee], bytes(16), self.now)
+            self.introductions.introduce(self.session(caller), self.accounts[callee], bytes(16), self.now)
         except Refused as error:
             assert error.code == ErrorCode.UNAVAILABLE
             assert str(error) == f"{callee} is offline."
@@ -135,7 +137,7 @@ class DirectoryMachine(RuleBasedStateMachine):
     def move(self, name: NameKey, port: int) -> None:
         if name in self.there:
             self.carry_out(
-                self.book.set_endpoints(self.session(name), (Endpoint("127.0.0.1", port),), self.now)
+                self.introductions.set_endpoints(self.session(name), (Endpoint("127.0.0.1", port),), self.now)
             )
 
     @rule(open_addresses=st.booleans())
