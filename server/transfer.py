@@ -7,6 +7,7 @@ other account of the same id is the matter of `server.tokens`.
 import os
 import re
 import sqlite3
+import stat
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -87,9 +88,7 @@ def export_accounts(accounts: Iterable[Account], target: Path) -> int:
 def read_accounts(source: Path) -> list[Account]:
     """The accounts in a file. Raises `TransferFailed` with what is wrong where."""
     try:
-        if source.stat().st_size > MAX_FILE:
-            raise TransferFailed(f"{source} has more than {MAX_FILE:,} bytes.")
-        text = source.read_text(encoding="utf-8")
+        text = _content(source).decode()
         document = msgspec.convert(tomllib.loads(text), Document)
     except OSError as error:
         raise TransferFailed(f"{source} cannot be read: {(error.strerror or str(error)).lower()}.") from None
@@ -113,6 +112,20 @@ def read_accounts(source: Path) -> list[Account]:
             continue
         raise TransferFailed(f"{source}, {_place(text, number, wrong.key)}: {str(wrong).rstrip('.')}.")
     return accounts
+
+
+def _content(source: Path) -> bytes:
+    """All of a file; a device may have no end, and a pipe nobody who writes.
+
+    Raises `TransferFailed` and OSError.
+    """
+    with os.fdopen(os.open(source, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise TransferFailed(f"{source} is no file.")
+        content = file.read(MAX_FILE + 1)
+    if len(content) > MAX_FILE:
+        raise TransferFailed(f"{source} has more than {MAX_FILE:,} bytes.")
+    return content
 
 
 class _Wrong(Exception):

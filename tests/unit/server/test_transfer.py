@@ -1,6 +1,7 @@
 """Accounts out and in again: exact, whole or not at all, and what is wrong is named."""
 
 import asyncio
+import os
 import sqlite3
 import tempfile
 from pathlib import Path
@@ -165,3 +166,10 @@ def test_an_export_never_overwrites_and_never_stays_half(tmp_path: Path) -> None
         read_accounts(tmp_path / "nowhere.toml")
     with pytest.raises(sqlite3.Error):
         next(read_all(tmp_path / "nowhere.db"))
+
+
+@pytest.mark.parametrize("endless", ["/dev/zero", "pipe"])
+def test_what_is_no_file_is_refused_before_it_is_read(tmp_path: Path, endless: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TransferFailed, match="is no file"):
+        read_accounts(tmp_path / endless)
