@@ -61,8 +61,11 @@ def _runs(folder: Path) -> bool:
 def _folder(folder: Path, *, running: bool) -> Iterator[Finding]:
     if not folder.exists():
         parent = next(parent for parent in folder.absolute().parents if parent.exists())
-        good = os.access(parent, os.W_OK)
+        good = parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)
         yield Finding("data folder", good, f"{folder} {'will be made' if good else 'cannot be made'}")
+        return
+    if not folder.is_dir():
+        yield Finding("data folder", False, f"{folder} is no folder")
         return
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         yield Finding("data folder", False, f"{folder} cannot be written by this user")
@@ -70,7 +73,10 @@ def _folder(folder: Path, *, running: bool) -> Iterator[Finding]:
     state = "in use by a running phone book" if running else "free"
     yield Finding("data folder", True, f"{folder} is {state}")
     for path, mode in [(folder, FOLDER_MODE), *((file, FILE_MODE) for file in sorted(folder.iterdir()))]:
-        found = path.stat()
+        try:
+            found = path.stat()
+        except FileNotFoundError:  # what a running phone book has removed meanwhile, or a link to nothing
+            continue
         if found.st_mode & 0o777 & ~mode:
             message = f"{path} is open to others (mode {found.st_mode & 0o777:o}); chmod {mode:o} it"
             yield Finding("permissions", False, message)

@@ -381,6 +381,11 @@ def test_check_says_what_is_wrong(tended: Tended, tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         half = parley_server("check", "--data", str(tmp_path / "new"), "--listen", f"127.0.0.1:{port}")
     assert (half.code, f"cannot use UDP port {port}" in half.output) == (1, True), half.output
+    for place, words in ((tended.file, "is no folder"), (tended.file / "below", "cannot be made")):
+        file = parley_server("check", "--data", str(place), "--listen", "127.0.0.1:0")
+        assert (file.code, f"FAIL  data folder: {place} {words}" in file.output) == (1, True), file.output
+    (tended.folder / "gone").symlink_to("nowhere")
+    assert "Traceback" not in parley_server("check", *options).output
     nowhere = parley_server("check", "--data", str(tmp_path / "new"), "--listen", "127.0.0.1:0")
     assert nowhere.code == 0, nowhere.output
     assert not (tmp_path / "new").exists()
