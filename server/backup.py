@@ -1,7 +1,7 @@
 """Backups of the data folder while the phone book runs, and the way back.
 
-A backup is a tar archive of the folder's files: databases as they were at one moment each, keys and the rest
-as they are. It holds every secret of the phone book and is for its owner's eyes only (mode 0600).
+A backup is a tar archive of the folder's databases, as they were at one moment each, and keys. It holds
+every secret of the phone book and is for its owner's eyes only (mode 0600).
 """
 
 import contextlib
@@ -16,13 +16,11 @@ from pathlib import Path, PurePath
 from typing import IO
 
 from server.database import open_database, snapshot
-from server.datafolder import DataFolder
+from server.datafolder import SECRETS_FILE, TLS_FILE, DataFolder
 from server.errors import BackupFailed
 from server.schema import STEPS
 
 MAX_RESTORED = 1 << 40  # bytes of one file; a damaged archive must not fill the disk
-_LEFT_OUT = frozenset({"lock", "typed-commands.dat"})
-_PASSING = (".new", "-wal", "-shm", "-journal", ".log", ".sock")
 DATABASE = ".db"
 
 
@@ -96,8 +94,9 @@ def restore(source: Path, folder: Path) -> None:
 
 
 def _kept(folder: Path) -> Iterator[Path]:
+    """Databases and keys; not what else lies there, such as logs and earlier backups."""
     for file in sorted(folder.iterdir()):
-        if file.is_file() and file.name not in _LEFT_OUT and not file.name.endswith(_PASSING):
+        if file.is_file() and (file.suffix == DATABASE or file.name in (TLS_FILE, SECRETS_FILE)):
             yield file
 
 

@@ -18,6 +18,7 @@ from server.errors import DataFolderError, FolderInUse
 from wire.certificates import make_identity
 
 KEY_BYTES = 32  # of the Ed25519 seed, and of the secret
+TLS_FILE, SECRETS_FILE = "server.pem", "secrets.bin"
 
 
 class DataFolder:
@@ -48,7 +49,7 @@ class DataFolder:
     @property
     def tls(self) -> Path:
         """Certificate and key of TLS, in one PEM file."""
-        return self.path / "server.pem"
+        return self.path / TLS_FILE
 
     @property
     def accounts(self) -> Path:
@@ -63,7 +64,7 @@ class DataFolder:
         if not self.tls.exists():
             identity = make_identity("parley phone book")
             _write(self.tls, identity.certificate_pem + identity.key_pem)
-        file = self.path / "secrets.bin"
+        file = self.path / SECRETS_FILE
         if not file.exists():
             _write(file, secrets.token_bytes(2 * KEY_BYTES))
         content = file.read_bytes()

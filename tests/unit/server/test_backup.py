@@ -23,7 +23,8 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "server"
     DataFolder(made).close()
     SqliteAccounts(made / "accounts.db").close()
-    (made / "server.log").write_text("a log")
+    for name in ("server.log", "server.log.1", "server.log.2.gz", "older.tar", "accounts.toml"):
+        (made / name).write_text("no part of a backup")
     return made
 
 
