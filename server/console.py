@@ -20,6 +20,7 @@ from shell.kit.app import ConsoleApp
 from shell.kit.command import Command
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.player import play
+from shell.kit.toolbar import Part, fitting
 from wire.display import safe
 from wire.errors import ErrorCode, Refused
 
@@ -82,7 +83,8 @@ class AdminConsole(ConsoleApp):
             return " the phone book has stopped "
         overview = self.operator.overview
         there = counted(overview.connections, "connection", "connections")
-        return f" phone book {overview.address} | {there} "
+        parts = [Part(1, f"phone book {overview.address}", overview.address), Part(0, there)]
+        return fitting(parts, self.main_session.output.get_size().columns)
 
     def termination_signal_handler(self, signum: int, _: FrameType | None) -> None:
         """SIGTERM and a closed terminal are ways to end it, not failures."""

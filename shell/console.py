@@ -331,11 +331,10 @@ class UserConsole(ConsoleApp):
 
     def get_bottom_toolbar(self) -> str:
         """Who I am, where, and what waits."""
-        user = self.user
+        user, columns = self.user, self.main_session.output.get_size().columns
         if user is None:
-            return toolbar(Standing(None, "", self.settings.server, connected=False), 0)
-        standing = standing_of(self, user)
-        return toolbar(standing, self.main_session.output.get_size().columns)
+            return toolbar(Standing(None, "", self.settings.server, connected=False), columns)
+        return toolbar(standing_of(self, user), columns)
 
     def close(self) -> None:
         """Leaves the phone book and ends the network thread; a phone book of one's own stops after that."""

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 import msgspec
-from rich.cells import cell_len
 
 from shell.kit.theme import marked
+from shell.kit.toolbar import Part, fitting
 from wire.display import safe
 from wire.messages import Status
 from wire.names import name_key
@@ -65,26 +65,23 @@ def standing_of(app: "UserConsole", user: str) -> Standing:
 def toolbar(standing: Standing, width: int) -> str:
     """As much as fits into `width` cells."""
     if standing.user is None:
-        return f" not logged in | phone book {standing.phone_book} "
-    parts: list[tuple[int, str]] = [(9, f"{safe(standing.user)} {marked(standing.visibility)}")]
+        where = Part(0, f"phone book {standing.phone_book}", standing.phone_book)
+        return fitting([Part(1, "not logged in"), where], width)
+    parts = [Part(9, f"{safe(standing.user)} {marked(standing.visibility)}")]
     if not standing.connected:
-        parts.append((7, "phone book away, trying again"))
+        parts.append(Part(7, "phone book away, trying again", "phone book away"))
     if standing.open_with is not None:
+        status = f"{safe(standing.open_with)} {marked(standing.open_status)}"
         waits = ", what you write waits" if standing.open_status == "offline" else ""
-        parts.append((8, f"{safe(standing.open_with)} {marked(standing.open_status)}{waits}"))
+        parts.append(Part(8, status + waits, status))
     for place, talk in enumerate(standing.talks[:MAX_NAMES]):
         key = f"Alt-{talk.number} " if talk.number else ""
-        parts.append((6 - place, f"{key}{safe(talk.name)} {talk.unread} new"))
+        parts.append(Part(6 - place, f"{key}{safe(talk.name)} {talk.unread} new"))
     if standing.requests:
-        parts.append((5, f"{standing.requests} {'request' if standing.requests == 1 else 'requests'}"))
+        requests = f"{standing.requests} {'request' if standing.requests == 1 else 'requests'}"
+        parts.append(Part(5, requests))
     if standing.queued:
-        parts.append((1, f"{standing.queued} queued"))
+        parts.append(Part(1, f"{standing.queued} queued"))
     if standing.connected:
-        parts.append((0, standing.phone_book))
-    while len(parts) > 1 and cell_len(_joined(parts)) > width:
-        parts.remove(min(reversed(parts), key=lambda part: part[0]))
-    return _joined(parts)
-
-
-def _joined(parts: list[tuple[int, str]]) -> str:
-    return f" {' | '.join(words for _, words in parts)} "
+        parts.append(Part(0, standing.phone_book))
+    return fitting(parts, width)

@@ -11,6 +11,7 @@ from shell.commands.names import complete_names, named
 from shell.errors import NotConnected, PhoneBookKeyChanged
 from shell.kit.command import Command, Outcome, Parser, Said, checked
 from shell.kit.errors import CommandError, ExitCode
+from shell.kit.hanging import Hanging
 from shell.kit.tables import table
 from shell.kit.theme import marked
 from shell.kit.times import clock, next_clock
@@ -39,8 +40,8 @@ class LoggedIn(Outcome, frozen=True):
     away: str | None = None
     """Why the phone book could not be asked, where it could not."""
 
-    def render(self, *, plain: bool) -> Text:
-        """A line for each thing that matters now."""
+    def render(self, *, plain: bool) -> Hanging:
+        """An entry for each thing that matters now."""
         lines = [f"You are logged in as {safe(self.name)} at {self.phone_book}."]
         if self.away:
             here = (
@@ -54,8 +55,10 @@ class LoggedIn(Outcome, frozen=True):
         if self.requests:
             lines.append(f"Waiting for your answer: {', '.join(map(safe, self.requests))} (see requests).")
         if self.queued:
-            lines.append(f"{self.queued} of your messages wait to be delivered.")
-        return Text("\n".join(lines))
+            lines.append(
+                f"{self.queued} of your messages {'waits' if self.queued == 1 else 'wait'} to be delivered."
+            )
+        return Hanging(*map(Text, lines))
 
 
 class State(Outcome, frozen=True):

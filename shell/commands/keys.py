@@ -19,6 +19,7 @@ from shell.keybackup import (
 )
 from shell.kit.command import Command, Outcome, Parser, Said
 from shell.kit.errors import CommandError
+from shell.kit.hanging import Hanging
 from wire.certificates import show_fingerprint
 from wire.display import safe
 from wire.names import name_key
@@ -37,11 +38,14 @@ class OwnKey(Outcome, frozen=True):
     fingerprint: str
     file: str
 
-    def render(self, *, plain: bool) -> Text:
+    def render(self, *, plain: bool) -> Hanging:
         """The fingerprint, and how to keep the key."""
-        return Text(
-            f"Your key, {safe(self.name)}: {self.fingerprint}\nIt rests in {self.file}; "
-            "`keys export FILE` makes a backup, so that a new machine is still you."
+        return Hanging(
+            Text(f"Your key, {safe(self.name)}: {self.fingerprint}"),
+            Text(
+                f"It rests in {self.file}; `keys export FILE` makes a backup, so that a new machine is still "
+                "you."
+            ),
         )
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
+from shell.kit.fingerprints import in_groups
+
 INDENT = "    "  # as in exports
 
 
@@ -55,7 +57,7 @@ def _rows(line: Text, console: Console, width: int) -> Iterator[Text]:
     if begins.cell_len != len(INDENT):
         begins = Text()
     room = max(width - len(INDENT), len(INDENT))
-    for row in line[len(begins) :].wrap(console, room, overflow="fold", no_wrap=False):
+    for row in in_groups(line[len(begins) :], room).wrap(console, room, overflow="fold", no_wrap=False):
         row.rstrip()
         yield Text.assemble(begins, row)
         begins = Text(INDENT)

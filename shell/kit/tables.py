@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
+from shell.kit.fingerprints import Words
 from shell.kit.hanging import Hanging
 from shell.kit.theme import HEADING
 
@@ -83,7 +84,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]], *, p
         made.add_column(Text(column, HEADING), overflow="fold")
     for row in rows:
         # Rich takes a bare string for markup, and what others write must be none.
-        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        made.add_row(*(Words(cell) if isinstance(cell, str) else cell for cell in row))
     return made
 
 
