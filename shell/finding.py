@@ -178,8 +178,11 @@ def forget(connection: sqlite3.Connection, peer: NameKey) -> Forgotten:
 
 
 def expire(connection: sqlite3.Connection, before: float) -> int:
-    """Removes settled messages that were written before then (seconds since the epoch) and read; how many."""
-    return _remove(connection, "written < ? AND seen = 1", (before,))
+    """Removes settled and read messages that came to this disk before then (seconds since the epoch).
+
+    How many. When they were written is by the writer's clock, which may say anything.
+    """
+    return _remove(connection, "kept < ? AND seen = 1", (before,))
 
 
 def _remove(connection: sqlite3.Connection, which: str, values: tuple[object, ...]) -> int:
@@ -190,7 +193,7 @@ def _remove(connection: sqlite3.Connection, which: str, values: tuple[object, ..
     return (
         gone
         + connection.execute(
-            "UPDATE messages SET text = '', choices = NULL, answers = x'', written = 0, seen = 1,"
+            "UPDATE messages SET text = '', choices = NULL, answers = x'', written = 0, kept = 0, seen = 1,"
             f" state = '{FORGOTTEN}' WHERE outgoing = 0 AND state = 'received' AND {which}",
             values,
         ).rowcount

@@ -27,8 +27,8 @@ _CONTACT = "key, name, consent, pinned, verified, presented, read, certificate, 
 def keep_outgoing(connection: sqlite3.Connection, message: Outgoing) -> None:
     """A new message of one's own."""
     connection.execute(
-        "INSERT INTO messages (peer, outgoing, id, text, written, state, choices, answers, seen)"
-        " VALUES (?, 1, ?, ?, ?, ?, ?, ?, 1)",
+        "INSERT INTO messages (peer, outgoing, id, text, written, state, choices, answers, kept, seen)"
+        " VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, 1)",
         (
             message.peer,
             message.id,
@@ -37,12 +37,15 @@ def keep_outgoing(connection: sqlite3.Connection, message: Outgoing) -> None:
             message.state.value,
             _choices_column(message.choices),
             message.answers,
+            message.written,
         ),
     )
 
 
-def keep_incoming(connection: sqlite3.Connection, message: Incoming, max_held: int = MAX_HELD) -> Kept:
-    """A message of somebody else, kept once however often it comes."""
+def keep_incoming(
+    connection: sqlite3.Connection, message: Incoming, now: float, max_held: int = MAX_HELD
+) -> Kept:
+    """A message of somebody else, kept once however often it comes; `now` is in seconds since the epoch."""
     found = connection.execute(
         "SELECT state FROM messages WHERE peer = ? AND outgoing = 0 AND id = ?", (message.peer, message.id)
     ).fetchone()
@@ -51,8 +54,8 @@ def keep_incoming(connection: sqlite3.Connection, message: Incoming, max_held: i
     if message.held and held_count(connection, message.peer) >= max_held:
         return Kept.NO_ROOM
     connection.execute(
-        "INSERT INTO messages (peer, outgoing, id, text, written, state, choices, answers)"
-        " VALUES (?, 0, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO messages (peer, outgoing, id, text, written, state, choices, answers, kept)"
+        " VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?)",
         (
             message.peer,
             message.id,
@@ -61,6 +64,7 @@ def keep_incoming(connection: sqlite3.Connection, message: Incoming, max_held: i
             HELD if message.held else RECEIVED,
             _choices_column(message.choices),
             message.answers,
+            now,
         ),
     )
     return Kept.NEW

@@ -11,6 +11,7 @@ where another follows: it goes along.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import queue
@@ -20,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import time
 from typing import Any, TypeVar
 
 from shell import finding, ledger, letters, roster
@@ -39,7 +41,7 @@ from shell.line.effects import (
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MAX_GROUP = 256  # jobs that share one commit
 MAX_JOBS = 10_000  # jobs that may wait for the disk
 MAX_NOTES = 10_000  # notes that may wait; beyond, the oldest are forgotten
@@ -59,13 +61,18 @@ CREATE TABLE messages (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     peer TEXT NOT NULL, outgoing INTEGER NOT NULL, id BLOB NOT NULL,
     text TEXT NOT NULL, written REAL NOT NULL, state TEXT NOT NULL, seen INTEGER NOT NULL DEFAULT 0,
-    choices TEXT, answers BLOB NOT NULL DEFAULT x'',
+    choices TEXT, answers BLOB NOT NULL DEFAULT x'', kept REAL NOT NULL,
     UNIQUE (peer, outgoing, id)
 );
 CREATE INDEX unsettled ON messages (peer, number) WHERE state IN ('queued', 'held');
 CREATE INDEX read_there ON messages (peer, number) WHERE state = 'read';
 CREATE INDEX unseen ON messages (peer) WHERE seen = 0 AND outgoing = 0;
 """
+STEPS = (
+    # A default of the moment writes no row anew, and nothing counts as old by the upgrade.
+    "ALTER TABLE messages ADD COLUMN kept REAL NOT NULL DEFAULT {now}",
+)
+"""What leads from each version to the next. A step is never changed once it was released, only followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,10 @@ class Mailbox:
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
             )
-            _prepare(self._connection, path)
+            with contextlib.ExitStack() as unless_ready:
+                unless_ready.callback(self._connection.close)
+                _prepare(self._connection, path)
+                unless_ready.pop_all()
         except (sqlite3.Error, OSError) as error:
             raise MailboxFailed(f"The mailbox {path} cannot be opened: {error}") from None
         self._thread = threading.Thread(target=self._work, name="mailbox", daemon=True)
@@ -267,6 +277,18 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if version == 0:
         schema = SCHEMA + finding.SCHEMA + ledger.SCHEMA + roster.SCHEMA
         connection.executescript(f"BEGIN;{schema}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+    elif version < SCHEMA_VERSION:
+        _bring_up_to_date(connection, time())
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, now: float) -> None:
+    """All steps or none; `now` is in seconds since the epoch."""
+    connection.execute("BEGIN IMMEDIATE")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]  # another process may have been here
+    for step in STEPS[version - 1 :]:
+        connection.execute(step.replace("{now}", repr(now)))
+    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    connection.execute("COMMIT")
 
 
 def keep(connection: sqlite3.Connection, effect: Keep) -> Any:
@@ -275,7 +297,7 @@ def keep(connection: sqlite3.Connection, effect: Keep) -> Any:
         case KeepOutgoing(message):
             return letters.keep_outgoing(connection, message)
         case KeepIncoming(message, _, max_held):
-            return letters.keep_incoming(connection, message, max_held)
+            return letters.keep_incoming(connection, message, time(), max_held)
         case KeepState(message_id, peer, state):
             return letters.keep_state(connection, message_id, peer, state)
         case KeepRead(peer, up_to):

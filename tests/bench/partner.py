@@ -183,7 +183,7 @@ class _Rows:
         """One message of somebody else."""
         message = Incoming(next(self._ids), NameKey("alice"), text, time())
         self._rows.execute("BEGIN IMMEDIATE")
-        letters.keep_incoming(self._rows, message)
+        letters.keep_incoming(self._rows, message, message.written)
         self._rows.execute("COMMIT")
 
 

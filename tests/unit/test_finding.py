@@ -48,7 +48,7 @@ def theirs(
     box: sqlite3.Connection, text: str, number: int, peer: NameKey = BOB, *, held: bool = False
 ) -> Kept:
     return letters.keep_incoming(
-        box, Incoming(MessageId(number.to_bytes(16)), peer, text, float(number), held)
+        box, Incoming(MessageId(number.to_bytes(16)), peer, text, float(number), held), float(number)
     )
 
 
@@ -142,6 +142,17 @@ def test_only_what_is_old_settled_and_read_expires(box: sqlite3.Connection) -> N
     assert [letter.text for letter in finding.history(box, Span(), 10)] == ["old and queued", "new"]
 
 
+@pytest.mark.parametrize("written", [1.0, 1_000.0])
+def test_what_others_wrote_expires_by_when_it_came_whatever_their_clock_says(
+    box: sqlite3.Connection, written: float
+) -> None:
+    letters.keep_incoming(box, Incoming(MessageId(bytes(16)), BOB, "hello", written), 100.0)
+    letters.mark_seen(box, BOB)
+    assert finding.expire(box, 100.0) == 0
+    assert [letter.written for letter in finding.history(box, Span(), 10)] == [written]
+    assert finding.expire(box, 101.0) == 1
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.text("abä漢 \"%_'", min_size=1, max_size=12), st.sampled_from("mhd")), max_size=12),
@@ -187,7 +198,7 @@ def test_a_question_keeps_its_choices_in_a_conversation_in_json_and_in_exports(
 ) -> None:
     question, other = MessageId((1).to_bytes(16)), MessageId((2).to_bytes(16))
     for id_, text in (question, "reboot?"), (other, "and now?"):
-        letters.keep_incoming(box, Incoming(id_, BOB, text, 1.0, choices=("yes", "n\x1bo")))
+        letters.keep_incoming(box, Incoming(id_, BOB, text, 1.0, choices=("yes", "n\x1bo")), 1.0)
     answer = MessageId((3).to_bytes(16))
     letters.keep_outgoing(box, Outgoing(answer, BOB, "yes", 2.0, State.DELIVERED, answers=question))
     said = finding.history(box, Span(BOB), 10)

@@ -5,16 +5,20 @@ import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from time import time
 
 import pytest
 
+from shell import finding
 from shell.errors import MailboxFailed
+from shell.finding import Span
 from shell.line.effects import KeepIncoming, KeepOutgoing, KeepState
 from shell.line.model import Incoming, Kept, MessageId, Outgoing, State
-from shell.mailbox import CONFIRM_AFTER, NOTE_AFTER, WAL_BYTES, Mailbox
+from shell.mailbox import CONFIRM_AFTER, NOTE_AFTER, SCHEMA_VERSION, WAL_BYTES, Mailbox
 from tests.unit.line.lines import PATIENCE
 from wire.names import NameKey
 
+MAILBOXES = Path(__file__).parent / "mailboxes"
 BOB = NameKey("bob")
 OUT = KeepOutgoing(Outgoing(MessageId(bytes(16)), BOB, "hello", 1.0))
 DELIVERED = KeepState(OUT.message.id, BOB, State.DELIVERED)
@@ -147,6 +151,45 @@ def test_a_log_of_full_length_is_read_as_any_other(tmp_path: Path) -> None:
     reopened = sqlite3.connect(copy)
     assert reopened.execute("SELECT outgoing, text FROM messages").fetchall() == [(1, "hello"), (0, "hello")]
     reopened.close()
+
+
+def test_a_mailbox_of_every_old_version_is_read_and_nothing_of_it_counts_as_old(tmp_path: Path) -> None:
+    for version in range(1, SCHEMA_VERSION):
+        path = tmp_path / f"mailbox-{version}.db"
+        with sqlite3.connect(path) as old:
+            old.executescript((MAILBOXES / f"mailbox-{version}.sql").read_text(encoding="utf-8"))
+        old.close()
+        for _ in ("brought up to date", "as it is"):
+            mailbox = Mailbox(path)
+            assert (
+                asyncio.run(mailbox.read(lambda connection: finding.expire(connection, time() - PATIENCE)))
+                == 0
+            )
+            letters = asyncio.run(mailbox.read(lambda connection: finding.history(connection, Span(), 10)))
+            mailbox.close()
+            assert [(letter.name, letter.text, letter.written) for letter in letters] == [
+                ("Bob", "an old word", 1700000000.5),
+                ("Bob", "an old answer", 5.0),
+            ]
+        mailbox = Mailbox(path)
+        assert asyncio.run(mailbox.keep([OUT, IN])) == [None, Kept.NEW]
+        assert (
+            asyncio.run(mailbox.read(lambda connection: finding.expire(connection, time() + PATIENCE))) == 2
+        )
+        mailbox.close()
+
+
+def test_an_old_mailbox_that_cannot_be_brought_up_to_date_is_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "mailbox.db"
+    with sqlite3.connect(path) as old:
+        old.executescript((MAILBOXES / "mailbox-1.sql").read_text(encoding="utf-8"))
+        old.execute("ALTER TABLE messages RENAME TO elsewhere")
+    old.close()
+    with pytest.raises(MailboxFailed, match="cannot be opened"):
+        Mailbox(path)
+    with sqlite3.connect(path) as old:
+        assert old.execute("PRAGMA user_version").fetchone() == (1,)
+    old.close()
 
 
 def test_one_that_cannot_be_kept_takes_no_other_along(mailbox: Mailbox) -> None:
