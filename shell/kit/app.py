@@ -1,53 +1,40 @@
-"""The base of both consoles: cmd2 with one line an error, JSON on request, and news above the prompt."""
+"""The base of both consoles: a table of commands, what they find in words or JSON, and one line an error."""
 
 import contextlib
-import io
 import logging
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
 
 import cmd2
-from cmd2 import rich_utils
 from cmd2.parsing import Statement
-from cmd2.pt_utils import pt_filter_style
-from cmd2.utils import Settable
-from prompt_toolkit.application import create_app_session
-from prompt_toolkit.formatted_text import fragment_list_to_text, to_formatted_text
-from prompt_toolkit.output import DummyOutput
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
 from settings.spelling import nearest
-from shell.kit import terminal, theme
 from shell.kit.command import Command, Outcome, Parser, install, verbatim_names
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.hanging import hung, sentence
-from shell.kit.keys import give_keys
-from shell.kit.live import LiveLines
-from shell.kit.plain import PlainLines
+from shell.kit.prompt import PromptApp
 from shell.kit.recorder import TRANSCRIPT, Recorder
 from shell.kit.records import unwritable, write_records
-from shell.kit.theme import ALARM, Theme
-from shell.kit.typed import between_words, private_file, readable
+from shell.kit.theme import ALARM
+from shell.kit.typed import between_words, readable
 from shell.kit.verbatim import VerbatimParser
 from wire.display import safe
 
 log = logging.getLogger(__name__)
 
-REFRESH = 1.0  # seconds between redraws of the toolbar while nothing is typed
 PASSWORD_VARIABLE = "PARLEY_PASSWORD"  # noqa: S105
 _UNCLOSED = "Invalid syntax: No closing quotation"  # what cmd2 says, in its own words
-_LEFT_OUT = ("edit", "run_pyscript", "py", "ipy", "_relative_run_script")
 
 cmd2.set_default_argument_parser(Parser)
 cmd2.Cmd.DEFAULT_CATEGORY = "Console"
 
 
-class ConsoleApp(cmd2.Cmd):
+class ConsoleApp(PromptApp):
     """A console with a table of commands."""
 
     COMMANDS: ClassVar[Sequence[Command[Any]]] = ()
@@ -68,64 +55,31 @@ class ConsoleApp(cmd2.Cmd):
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
     ) -> None:
-        self.stderr = stderr or sys.stderr
         self.json_output = json
-        self.plain = plain = plain or os.environ.get("TERM") == "dumb"
         self.exit = ExitCode.DONE
         """How the last command ended."""
-        terminal.take_any_text(stdin or sys.stdin, stdout or sys.stdout)
         self.quiet = False
         """Whether outcomes are not shown; errors are."""
         self.answers: Callable[[str, bool], str | None] | None = None
         """Where a transcript answers questions; None for a person."""
         self.recorder: Recorder | None = None
-        self._loud_modes: terminal.ModeList | None = None
         self._draws = False
-        # Even making a prompt writes to the terminal; in plain mode nothing but text may.
-        with create_app_session(output=DummyOutput()) if plain else contextlib.nullcontext():
-            super().__init__(
-                stdin=stdin,
-                stdout=stdout,
-                allow_cli_args=False,
-                enable_bottom_toolbar=not plain,
-                persistent_history_file=private_file(history_file),
-                refresh_interval=0.0 if plain else REFRESH,
-                shortcuts=shortcuts,
-            )
-        self.prompt = prompt
+        super().__init__(
+            prompt=prompt,
+            plain=plain,
+            history_file=history_file,
+            shortcuts=shortcuts,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+        )
         commands = (*self.COMMANDS, TRANSCRIPT)
         self.statement_parser = VerbatimParser(
             verbatim_names(commands), terminators=(), shortcuts=shortcuts or cmd2.DEFAULT_SHORTCUTS
         )
-        for name in _LEFT_OUT:
-            setattr(self, f"do_{name}", None)
-        for setting in (
-            "debug",
-            "editor",
-            "max_column_completion_results",
-            "max_completion_table_items",
-            "traceback_show_locals",
-            "traceback_width",
-            "scripts_add_to_history",
-        ):
-            with contextlib.suppress(KeyError):
-                self.remove_settable(setting)
         for command in commands:
             self.aliases.update(dict.fromkeys(command.aliases, command.name))
         self.default_error = "{} is no command here"
-        if plain:
-            rich_utils.ALLOW_STYLE = rich_utils.AllowStyle.NEVER
-        give_keys(self.main_session)
-        self._theme = Theme.AUTO
-        theme.apply(self._theme)
-        words = [variant.value for variant in Theme]
-        self.add_settable(Settable("theme", str, "How it looks: " + ", ".join(words), self, choices=words))
-        self.lines = (
-            PlainLines(self.main_session, self.rendered, self.stdout)
-            if plain
-            else LiveLines(self.main_session, self.rendered)
-        )
-        """What is above the prompt."""
 
     # --- what a console may change ----------------------------------------------------------------------
 
@@ -147,7 +101,7 @@ class ConsoleApp(cmd2.Cmd):
     @property
     def interactive(self) -> bool:
         """Whether a person sits at a terminal."""
-        return self.answers is None and self.stdin.isatty() and self.stdout.isatty()
+        return self.answers is None and super().interactive
 
     @property
     def asks(self) -> bool:
@@ -199,22 +153,6 @@ class ConsoleApp(cmd2.Cmd):
         else:
             self.perror(hung(safe(" ".join(str(error).split()))), soft_wrap=not self.interactive)
 
-    def announce(self, news: RenderableType) -> None:
-        """Shows what arrived by itself above the prompt; thread-safe.
-
-        While a command runs it waits. Without a person at a terminal it is dropped: scripts use `wait`.
-        """
-        if not self.interactive:
-            return
-        self.lines.add(news)
-
-    def rendered(self, shown: RenderableType) -> str:
-        """As it is written to the terminal, with a line feed at its end."""
-        console = self._console()
-        with console.capture() as capture:
-            console.print(hung(shown), soft_wrap=self.plain, highlight=False, emoji=False, markup=False)
-        return capture.get()
-
     def ask(self, question: str) -> str:
         """Asks the person at the terminal, or the transcript."""
         return self._ask(question, secret=False)
@@ -222,16 +160,6 @@ class ConsoleApp(cmd2.Cmd):
     def ask_secret(self, question: str) -> str:
         """Asks without echo; without a terminal the answer comes from `PARLEY_PASSWORD`."""
         return self._ask(question, secret=True)
-
-    @property
-    def theme(self) -> str:
-        """The variant in use, as `set theme` names it."""
-        return self._theme.value
-
-    @theme.setter
-    def theme(self, value: str) -> None:
-        self._theme = Theme(value)
-        theme.apply(self._theme)
 
     # --- ways to run ------------------------------------------------------------------------------------
 
@@ -269,40 +197,7 @@ class ConsoleApp(cmd2.Cmd):
                 break
         return worst
 
-    def interact(self) -> int:
-        """The prompt, until the person leaves; the exit code."""
-        intro, self.intro = self.intro, ""
-        if intro:
-            self.poutput(intro, soft_wrap=self.plain)
-        self._loud_modes = terminal.modes(self.stdin)
-        # What cmd2 goes back to after each command; between prompts too the terminal must not echo.
-        self._initial_termios_settings = terminal.quietened(self._loud_modes)
-        terminal.set_modes(self.stdin, self._initial_termios_settings)
-        try:
-            return self.cmdloop()
-        except SystemExit as leaving:
-            return leaving.code if isinstance(leaving.code, int) else ExitCode.USER
-        except (EOFError, OSError, io.UnsupportedOperation):
-            log.info("event=terminal_gone")
-            return ExitCode.DONE
-        finally:
-            self.lines.end()
-            self.lines.flush()
-            terminal.set_modes(self.stdin, self._loud_modes)
-
     # --- cmd2 -------------------------------------------------------------------------------------------
-
-    def pre_prompt(self) -> None:
-        """What came while a command ran is shown; from now on news appear above the prompt."""
-        self.main_session.message = lambda: self.lines.before(pt_filter_style(self.prompt))
-        self.lines.begin()
-
-    def precmd(self, statement: Statement | str) -> Statement:
-        """Programs of the system get the terminal as they know it; cmd2 sets it back after the command."""
-        begun = super().precmd(statement)
-        if begun.command == "shell" or begun.redirector == "|":
-            terminal.set_modes(self.stdin, self._loud_modes)
-        return begun
 
     def onecmd_plus_hooks(self, line: str, **options: Any) -> bool:
         """Runs a typed line."""
@@ -337,22 +232,6 @@ class ConsoleApp(cmd2.Cmd):
         options.pop("file", None)
         self.print_to(self.stderr, *objects, style=style if style is not None else ALARM, **options)
 
-    def print_to(self, file: Any, *objects: Any, **options: Any) -> None:
-        """Prints below what is shown above the prompt, while no prompt is there."""
-        if not self.lines.at_prompt:
-            self.lines.end()
-            self.lines.flush()
-        super().print_to(file, *objects, **options)
-
-    def _create_help_grid(self, title: str, *content: RenderableType) -> Table:
-        """cmd2's heading in help; in plain mode without the line below it."""
-        if not self.plain:
-            return super()._create_help_grid(title, *content)
-        grid = Table.grid()
-        for row in (title, *content):
-            grid.add_row(row)
-        return grid
-
     def pexcept(self, exception: BaseException, **options: Any) -> None:
         """One line for every error; what nobody foresaw goes into the log with its traceback."""
         known = self.translate(exception)
@@ -368,29 +247,11 @@ class ConsoleApp(cmd2.Cmd):
 
     # --- inside -----------------------------------------------------------------------------------------
 
-    def _console(self) -> Console:
-        return rich_utils.Cmd2GeneralConsole(file=self.stdout)
-
     def _raise_keyboard_interrupt(self) -> None:
         """cmd2 begins a new line for the prompt; in a drawing that would leave its first row behind."""
         if self._draws:
             raise KeyboardInterrupt
         super()._raise_keyboard_interrupt()
-
-    def _read_raw_input(self, prompt: Any, session: Any, **options: Any) -> str:
-        """cmd2 reads every line here; in plain mode without moving a cursor."""
-        if not (isinstance(self.lines, PlainLines) and self.interactive):
-            if session is not self.main_session:
-                give_keys(session)
-            return super()._read_raw_input(prompt, session, **options)
-        own = session is self.main_session
-        words = fragment_list_to_text(to_formatted_text(prompt))
-        return self.lines.read(
-            lambda: self.visible_prompt if own else words,
-            session,
-            secret=bool(options.get("is_password")),
-            pre_run=options.get("pre_run"),
-        )
 
     def _ask(self, question: str, *, secret: bool) -> str:
         answer = self.answers(question, secret) if self.answers is not None else None
