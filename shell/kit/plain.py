@@ -20,6 +20,7 @@ from rich.console import RenderableType
 
 from shell.kit.live import LiveLines
 from shell.kit.tail import Line
+from wire.display import safe
 
 ERASE = "\b \b"  # what every terminal since the teletype shows as nothing
 NEW_ROW = "\r\n"
@@ -99,15 +100,20 @@ class PlainLines(LiveLines):
         self._prompt, self._shown = prompt, ""
         running = self._application(session)
 
+        def looks() -> str:  # what was pasted acts on no terminal
+            return (
+                "" if secret else safe(buffer.text, keep_newlines=True)
+            )  # what was pasted acts on no terminal
+
         def changed(_: Buffer) -> None:
             if self._running is not None and not secret:
-                self._write(way(self._shown, buffer.text, prompt()))
-                self._shown = buffer.text
+                shown, self._shown = self._shown, looks()
+                self._write(way(shown, self._shown, prompt()))
 
         def begin() -> None:
             if pre_run is not None:
                 pre_run()
-            self._shown = "" if secret else buffer.text
+            self._shown = looks()
             self._running = running
             self._write(self._line())
 

@@ -44,3 +44,23 @@ def test_plain_text_is_only_added(server: Server, tmp_path: Path) -> None:
         assert alice.ended() == 0
     text = re.sub("\b \b|\a", "", written.getvalue())
     assert not set(re.findall(r"[^\x20-\x7e\r\n]", text))
+
+
+def test_what_is_pasted_is_shown_and_not_obeyed(server: Server, tmp_path: Path) -> None:
+    pasted = "\x1b[200~\x1b[31mred\x1b]0;t\x07 \x9b2Jend\x1b[201~"
+    bob = ("--server", server.address, "--data", str(tmp_path / "bob"))
+    assert parley(*bob, "-c", "signup bob").returncode == 0
+    for name, options in ("alice", ()), ("carol", ("--plain",)):
+        with shell(server.address, tmp_path / name, *options) as terminal:
+            written = terminal.child.logfile_read = io.StringIO()
+            sign_up(terminal, name)
+            terminal.type(f"msg bob {pasted}")
+            terminal.see("2Jend$")
+            terminal.type("\x7f" * 4)
+            terminal.see(f"^{name}> msg bob .*2$")
+            assert not re.search("\x1b\\[31m|\x1b\\]0;t|\x9b", written.getvalue())
+            terminal.enter("")
+            terminal.see("your message is queued")
+            # All of it arrives, and nothing of it was taken for a key.
+            terminal.enter("history bob")
+            terminal.see(r"to bob: ␛\[31mred␛\]0;t␇ <U\+009B>2  \(queued\)$")
