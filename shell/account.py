@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from shell import letters
-from shell.datafolder import AccountFolder, KnownAccount
+from shell.accountfolder import AccountFolder, KnownAccount
 from shell.errors import ListFull, MailboxFailed, NotConnected, NotLoggedIn
 from shell.events import Event, VisibilityEnded
 from shell.line.line import Line

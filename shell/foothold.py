@@ -6,7 +6,7 @@ An account that was made and whose key could not be kept would be nobody's, with
 import contextlib
 from collections.abc import AsyncIterator
 
-from shell.datafolder import AccountFolder, KnownAccount
+from shell.accountfolder import AccountFolder, KnownAccount
 from shell.errors import DataFolderError
 from shell.mailbox import Mailbox
 from wire.certificates import Identity

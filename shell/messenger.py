@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from shell.account import OpenAccount, logged_in
-from shell.datafolder import AccountFolder, DataFolder, KnownAccount
+from shell.accountfolder import AccountFolder, KnownAccount
+from shell.datafolder import DataFolder
 from shell.errors import AlreadyLoggedIn, NotConnected
 from shell.events import (
     Disconnected,

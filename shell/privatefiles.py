@@ -4,11 +4,11 @@ import contextlib
 import logging
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-import tomli_w
 
 from shell.errors import DataFolderError
 
@@ -26,8 +26,10 @@ def read_toml(path: Path, kind: type[T]) -> T | None:
         return None
 
 
-def write_toml(path: Path, value: msgspec.Struct) -> None:
+def write_toml(path: Path, value: msgspec.Struct | Mapping[str, object]) -> None:
     """Writes it whole or not at all. Raises `DataFolderError`."""
+    import tomli_w  # for a prompt files are only read
+
     write(path, tomli_w.dumps(msgspec.to_builtins(value)).encode())
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shell.datafolder import AccountFolder, Kept
+from shell.accountfolder import AccountFolder, Kept
 from shell.errors import DataFolderError, ListFull, NotConnected, NotLoggedIn
 from wire.errors import Refused
 from wire.limits import MAX_ALLOWED, MAX_BLOCKED

@@ -15,7 +15,6 @@ from shell.kit.hanging import Hanging
 from shell.kit.tables import table
 from shell.kit.theme import marked
 from shell.kit.times import clock, next_clock
-from shell.visibility import Seen
 from wire.display import safe
 from wire.messages import Visibility
 
@@ -193,6 +192,8 @@ def passwd(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
 
 def visibility(app: "UserConsole", arguments: argparse.Namespace) -> Visible:
     """Sets it, or says what it is."""
+    from shell.visibility import Seen  # for whoever is logged in; a prompt does without
+
     messenger = app.messenger
     _ = messenger.line  # raises where nobody is logged in
     if arguments.visibility is not None:

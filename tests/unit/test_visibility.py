@@ -7,7 +7,7 @@ from time import time
 import pytest
 
 from shell import visibility
-from shell.datafolder import AccountFolder
+from shell.accountfolder import AccountFolder
 from shell.errors import ListFull, NotConnected
 from shell.line.model import Consent, Contact
 from shell.line.people import People
