@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 
 MAX_INVITES = 100  # codes that one `invite` makes
 MAX_PRUNED = 10_000  # accounts that one `prune` removes
+EPOCHS_MEANWHILE = 1_000  # more than somebody can log in between the entry of a removal and the removal
 
 
 async def _nothing() -> None:
@@ -326,8 +327,10 @@ class Changes:
         async def carry_out() -> None:
             taken: list[str] = []
             for account in accounts:
+                # No resume token of before holds: whoever comes back shows the password.
+                epoch = account.epoch + EPOCHS_MEANWHILE
                 try:
-                    await self._server.accounts.add([account])
+                    await self._server.accounts.add([msgspec.structs.replace(account, epoch=epoch)])
                 except NameInUse:
                     taken.append(account.name)
                 else:

@@ -358,15 +358,27 @@ def test_what_was_given_to_a_deleted_account_lets_nobody_into_an_imported_one_of
     there = re.sub("created = .*", f"created = {time.time() - SOON}", there.replace('"alice"', '"bob"'))
     file.write_text(there, encoding="utf-8")
     house.operator.ask(ImportAccounts(str(file)))
-
-    async def resume(client: PhoneBook) -> None:
-        client.session = session
-        await client._resume()
-
-    assert house.refused(resume).code == ErrorCode.RESUME_REFUSED
+    assert house.refused(resume(session)).code == ErrorCode.RESUME_REFUSED
     attempt = lambda client: client.login("bob", NEW, BOB, reset=token)  # noqa: E731
     assert house.refused(attempt).code == ErrorCode.WRONG_CREDENTIALS
     house.done(lambda client: client.login("bob", PASSWORD, BOB))
+
+
+def test_an_undone_deletion_brings_no_session_back(house: House) -> None:
+    session = house.done(signup("alice"))
+    for _ in range(2):
+        house.done(resume(session))
+        house.operator.ask(Undo(house.operator.ask(Delete("alice")).number or 0))
+        assert house.refused(resume(session)).code == ErrorCode.RESUME_REFUSED
+        session = house.done(login("alice"))
+
+
+def resume(session: Session) -> Callable[[PhoneBook], Awaitable[None]]:
+    async def work(client: PhoneBook) -> None:
+        client.session = session
+        await client._resume()
+
+    return work
 
 
 def test_a_name_that_was_taken_in_between_is_not_brought_back_and_the_journal_says_so(house: House) -> None:

@@ -16,7 +16,15 @@ import pytest
 
 from server.access import Ban, Registration, target_of
 from server.access_codes import AccessCodes
-from server.actions import ListInvites, MakeInvites, PlaceBan, ResetPassword, SetRegistration
+from server.actions import (
+    Delete,
+    ListInvites,
+    MakeInvites,
+    PlaceBan,
+    ResetPassword,
+    SetRegistration,
+    Undo,
+)
 from server.embedded import EmbeddedPhoneBook
 from server.lane import Lane
 from server.operator import LocalOperator
@@ -26,7 +34,15 @@ from shell.phonebook import PhoneBook
 from tests.unit.server.test_phonebook import PASSWORD, settings
 from wire.certificates import make_identity
 from wire.errors import ErrorCode, Refused
-from wire.messages import CloseReason, Closing, Done, Message, SetVisibility, Status, Visibility
+from wire.messages import (
+    CloseReason,
+    Closing,
+    Done,
+    Message,
+    SetVisibility,
+    Status,
+    Visibility,
+)
 from wire.names import name_key
 
 ALICE = make_identity("alice")
@@ -190,6 +206,30 @@ def test_a_token_that_was_read_before_the_kick_gets_no_session_after_it(
                 await asyncio.to_thread(house.book.call, end_account())
             await coming
             assert directory.count == 0
+
+    asyncio.run(work())
+
+
+def test_a_login_beside_the_deletion_is_not_brought_back_either(house: House) -> None:
+    changes = house.server.accounts._changes
+
+    async def work() -> None:
+        async with house.client() as here, house.client() as there:
+            await here.signup("alice", PASSWORD, ALICE)
+            find = house.server.accounts.find(name_key("alice"))
+            with house.held(changes):
+                coming = asyncio.create_task(there.login("alice", PASSWORD, ALICE))
+                await until(lambda: changes.waiting == 1)
+                deleting = asyncio.create_task(asyncio.to_thread(house.operator.ask, Delete("alice")))
+                await until(house.server.administration._changes._one_at_a_time.locked)
+                await asyncio.to_thread(house.book.call, find)  # the deletion has read the account before
+            session = await coming
+            number = (await deleting).number or 0
+        await asyncio.to_thread(house.operator.ask, Undo(number))
+        async with house.client() as thief:
+            thief.session = session
+            assert await outcome(thief._resume()) == ErrorCode.RESUME_REFUSED
+        assert await house.right(PASSWORD)
 
     asyncio.run(work())
 
