@@ -28,6 +28,7 @@ from wire.errors import BadName, ErrorCode, Refused
 from wire.messages import Message
 from wire.names import NameKey, name_key
 
+LOGIN_TRIES = 3  # of one login whose account another one changes at the same moment
 DRAIN_RETRY = 5.0  # seconds after which somebody may ask whether the phone book is back
 
 
@@ -151,16 +152,25 @@ class Entrance:
         if not await self.right(attempt, account, request.password) or account is None:
             self._perform([Happened(time(), "login-failed", request.name, address=client.address)])
             raise Refused(ErrorCode.WRONG_CREDENTIALS, "The name or the password is not right.")
+        for _ in range(LOGIN_TRIES):
+            with contextlib.suppress(Overtaken):
+                return await self._begin_verified(client, account, request, key_fingerprint)
+            # Another login at this moment may have hashed the same password anew, which is as good.
+            now = await self._accounts.get(account.id)
+            if now is None or not await self._passwords.verify(now.password_hash, request.password):
+                break
+            account = now
+        raise Refused(ErrorCode.WRONG_CREDENTIALS, "The password was changed at this moment; try again.")
+
+    async def _begin_verified(
+        self, client: Client, account: Account, request: messages.Login, key_fingerprint: bytes
+    ) -> Message:
+        """Whose password was right for that hash. Raises `Overtaken` where the account has another by now."""
         changes: dict[str, Any] = {"fingerprint": key_fingerprint}
         if self._passwords.outdated(account.password_hash):
             changes["password_hash"] = await self._passwords.hash(request.password)
         verified = {"password_hash": account.password_hash}
-        try:
-            return await self._begin(client, account, request.endpoints, provided=verified, **changes)
-        except Overtaken:
-            raise Refused(
-                ErrorCode.WRONG_CREDENTIALS, "The password was changed at this moment; try again."
-            ) from None
+        return await self._begin(client, account, request.endpoints, provided=verified, **changes)
 
     async def _reset(self, client: Client, request: messages.Reset) -> Message:
         self._access.check(client.address, time())

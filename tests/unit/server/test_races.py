@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from server.access import Ban, Registration, target_of
@@ -229,6 +230,33 @@ def test_a_login_beside_the_deletion_is_not_brought_back_either(house: House) ->
         async with house.client() as thief:
             thief.session = session
             assert await outcome(thief._resume()) == ErrorCode.RESUME_REFUSED
+        assert await house.right(PASSWORD)
+
+    asyncio.run(work())
+
+
+def test_two_who_log_in_at_once_where_the_hash_is_outdated_both_come_in(house: House) -> None:
+    changes, passwords = house.server.accounts._changes, house.server.passwords
+
+    async def work() -> None:
+        async with house.client() as here, house.client() as there:
+            await here.signup("alice", PASSWORD, ALICE)
+            await here.logout()
+            before = await asyncio.to_thread(house.book.call, house.server.accounts.find(name_key("alice")))
+            assert before is not None
+            dearer = msgspec.structs.replace(settings(house.folder), argon2_time=2)
+            passwords.change(dearer)
+            with house.held(changes):
+                coming = [
+                    asyncio.create_task(outcome(client.login("alice", PASSWORD, ALICE)))
+                    for client in (here, there)
+                ]
+                await until(lambda: changes.waiting == len(coming))
+            assert await asyncio.gather(*coming) == [None, None]
+            after = await asyncio.to_thread(house.book.call, house.server.accounts.find(name_key("alice")))
+            assert after is not None
+            assert passwords.outdated(before.password_hash)
+            assert not passwords.outdated(after.password_hash)
         assert await house.right(PASSWORD)
 
     asyncio.run(work())
