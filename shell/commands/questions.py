@@ -25,7 +25,6 @@ from shell.kit.hanging import Hanging
 from shell.kit.times import duration
 from shell.line.errors import LineError
 from shell.line.model import Outgoing, State
-from shell.line.settling import Settled
 from shell.rollcall import Call, RollCall, expanded
 from wire.display import safe
 from wire.errors import Refused
@@ -34,6 +33,7 @@ from wire.names import name_key
 
 if TYPE_CHECKING:
     from shell.console import UserConsole
+    from shell.line.settling import Settled
 
 TOPIC = "Questions"
 LOOK = 0.25  # seconds between looks at how far the questions of a roll call are
@@ -153,7 +153,7 @@ def answer(app: "UserConsole", arguments: argparse.Namespace) -> Delivered:
     name = named(app, arguments.name)
     line = app.messenger.line
 
-    async def send() -> Settled:
+    async def send() -> "Settled":
         written = await line.write(name, text, answers=question.id)
         return await line.settled(written, app.settings.message_patience)
 

@@ -15,13 +15,13 @@ from shell.kit.errors import CommandError, ExitCode
 from shell.kit.theme import QUIET
 from shell.kit.typed import readable
 from shell.line.model import State
-from shell.line.settling import Settled
 from wire.display import safe
 from wire.limits import MAX_TEXT
 from wire.names import name_key
 
 if TYPE_CHECKING:
     from shell.console import UserConsole
+    from shell.line.settling import Settled
 
 TOPIC = "Messages"
 EXIT_OF = {
@@ -75,7 +75,7 @@ def msg(app: "UserConsole", arguments: argparse.Namespace) -> Outcome | None:
     if app.said_in_chat(name, text):
         return None
 
-    async def send() -> tuple[str, Settled]:
+    async def send() -> "tuple[str, Settled]":
         written = await messenger.line.write(name, text)
         return written.message.id.hex(), await messenger.line.settled(written, app.settings.message_patience)
 
