@@ -7,11 +7,12 @@ more, the oldest of whom most are kept goes. What a running `wait` is for goes t
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from heapq import merge
 from itertools import count
 from time import monotonic
 from typing import TypeVar
+
+import msgspec
 
 from shell.events import Event
 from shell.filters import kind_of, name_of
@@ -45,8 +46,7 @@ class _Kept:
             del self._of[name]
 
 
-@dataclass(slots=True)
-class _Wanted:
+class _Wanted(msgspec.Struct):
     """What somebody waits for right now."""
 
     fits: Callable[[Event], bool]

@@ -3,7 +3,6 @@ Pure.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -23,8 +22,7 @@ class Rung(msgspec.Struct, frozen=True):
     finding: str
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(msgspec.Struct, frozen=True):
     """Pings on an open line."""
 
     sent: int
@@ -32,8 +30,7 @@ class Measured:
     """Seconds, of those that were answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """All that is known of the way to somebody."""
 
     name: str

@@ -7,8 +7,9 @@ line, in `Accept`. Pure.
 
 import enum
 import hmac
-from dataclasses import dataclass
 from hashlib import blake2b
+
+import msgspec
 
 PATH_FIRST_BYTE = 0x0A  # 4 to 15 are free on a socket shared with QUIC and STUN (RFC 9443 §3)
 PATH_KEY_BYTES = 32
@@ -28,8 +29,7 @@ class PathProbeKind(enum.IntEnum):
     """Yes; with the nonce of the ping."""
 
 
-@dataclass(frozen=True, slots=True)
-class PathProbe:
+class PathProbe(msgspec.Struct, frozen=True):
     """A ping or its pong. Both have one size, so that an answer amplifies nothing."""
 
     kind: PathProbeKind

@@ -8,8 +8,9 @@ an address that did not ask for it. All claims and their answers have one size: 
 
 import enum
 import hmac
-from dataclasses import dataclass
 from hashlib import blake2b
+
+import msgspec
 
 RELAY_FIRST_BYTE = 0x09  # 4 to 15 are free on a socket shared with QUIC and STUN (RFC 9443 §3)
 PASS_ID_BYTES = 8
@@ -37,8 +38,7 @@ class RelayKind(enum.IntEnum):
     """Both ways: a datagram for, or of, the other side."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """A claim, or the relay's answer to one."""
 
     kind: RelayKind

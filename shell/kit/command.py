@@ -3,7 +3,6 @@
 import argparse
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, NoReturn, TypeVar
 
 import cmd2
@@ -93,8 +92,7 @@ def no_arguments(parser: "Parser") -> None:
     """For commands that take none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command(Generic[AppT]):
+class Command(msgspec.Struct, Generic[AppT], frozen=True):
     """One command of a console."""
 
     name: str

@@ -5,15 +5,14 @@ it is let go: printed for good, and part of the terminal's scrollback like any o
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
+import msgspec
 from rich.console import RenderableType
 
 MAX_LIVE = 200  # lines that may wait to be let go; only reached where the terminal has no rows at all
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One line, which may wrap over several rows."""
 
     shown: RenderableType
@@ -22,8 +21,7 @@ class Line:
     live: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """Another look of a line."""
 
     key: str
@@ -52,7 +50,7 @@ class Tail:
         """Changes a line in place; tells of it in a new one where it was let go."""
         for place, line in enumerate(self._lines):
             if line.key == change.key:
-                self._lines[place] = replace(line, shown=change.shown, live=change.live)
+                self._lines[place] = msgspec.structs.replace(line, shown=change.shown, live=change.live)
                 return
         if change.told is not None:
             self._lines.append(Line(change.told))

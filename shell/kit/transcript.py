@@ -7,14 +7,14 @@ Trailing white space, and blank lines at the end of an output, do not count.
 
 import difflib
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 PROMPT = re.compile(r"^(?P<name>\w[\w.\-]*)>(?: (?P<typed>.*))?$")
 START_PROMPT = "parley"  # of a shell before anybody is logged in
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One typed line and what must come back."""
 
     line_number: int
@@ -25,8 +25,7 @@ class Step:
     expected: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """The first difference of a transcript."""
 
     where: str

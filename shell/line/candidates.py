@@ -4,7 +4,8 @@ local before outside. Nothing here reads a clock or a socket.
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 Address = tuple[str, int]
 """IP address and UDP port of a peer, as the socket names it; `RELAYED_PORT` for a way through the relay."""
@@ -38,8 +39,7 @@ class PathKind(enum.Enum):
 _RANKS = {kind: rank for rank, kind in enumerate(PathKind)}
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """An address that may lead to somebody."""
 
     address: Address
@@ -53,8 +53,7 @@ class Candidate:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(msgspec.Struct, frozen=True):
     """What became of one candidate."""
 
     candidate: Candidate
@@ -63,8 +62,7 @@ class Tried:
     """Seconds from the first knock to the answer, None for none."""
 
 
-@dataclass(slots=True)
-class _Door:
+class _Door(msgspec.Struct):
     candidate: Candidate
     knocks: int = 0
     first: float = 0.0

@@ -6,7 +6,6 @@ decides is the phase of a transfer; how many bytes of it are where is the busine
 
 import enum
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType, assert_never
 
@@ -94,8 +93,7 @@ class Transfer(msgspec.Struct, frozen=True):
         return not self.over and (self.outgoing or self.phase is Phase.MOVING)
 
 
-@dataclass(frozen=True, slots=True)
-class Taking:
+class Taking(msgspec.Struct, frozen=True):
     """What this user takes, and where it goes."""
 
     folder: Path
@@ -103,8 +101,7 @@ class Taking:
     """Of the largest file or folder."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeepTransfer:
+class KeepTransfer(msgspec.Struct, frozen=True):
     """Write down what is known of a transfer."""
 
     transfer: Transfer
@@ -112,31 +109,27 @@ class KeepTransfer:
     """What was known of it, which is the truth again where the disk refuses."""
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(msgspec.Struct, frozen=True):
     """Send a word to somebody, if there is a line."""
 
     peer: NameKey
     frame: TransferFrame
 
 
-@dataclass(frozen=True, slots=True)
-class BeginSending:
+class BeginSending(msgspec.Struct, frozen=True):
     """Send the bytes from this offset on, whatever was sent before."""
 
     transfer: Transfer
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class BeginTaking:
+class BeginTaking(msgspec.Struct, frozen=True):
     """Find out how much is here, ask for the rest, and put it away."""
 
     transfer: Transfer
 
 
-@dataclass(frozen=True, slots=True)
-class Expect:
+class Expect(msgspec.Struct, frozen=True):
     """The sender has sent all: so much it must be, with this checksum."""
 
     id: TransferId
@@ -144,15 +137,13 @@ class Expect:
     sha256: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Halt:
+class Halt(msgspec.Struct, frozen=True):
     """No more bytes of this one; of an unfinished one nothing stays."""
 
     transfer: Transfer
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """Tell the person at the prompt."""
 
     event: Event
