@@ -50,6 +50,8 @@ class Facts(msgspec.Struct, frozen=True):
     path: Candidate | None = None
     """How an open line goes."""
     measured: Measured | None = None
+    held: int = 0
+    """Messages that wait there for their consent."""
 
 
 def climb(facts: Facts) -> list[Rung]:
@@ -60,7 +62,7 @@ def climb(facts: Facts) -> list[Rung]:
     there = facts.profile is None or facts.profile.status is not Status.OFFLINE
     if facts.path is None and not there:
         return rungs
-    return [*rungs, *_own_side(facts), *_ways(facts), *_line(facts)]
+    return [*rungs, *_own_side(facts), *_ways(facts), *_line(facts), *_their_choice(facts)]
 
 
 def _own_choices(facts: Facts) -> list[Rung]:
@@ -114,7 +116,9 @@ def _own_side(facts: Facts) -> list[Rung]:
 def _ways(facts: Facts) -> list[Rung]:
     if facts.attempt is None:
         return []
-    return [_way(tried) for tried in facts.attempt.tried()]
+    # Where one leads there, what else was tried is in nobody's way.
+    direct = facts.path is not None and facts.path.kind is not PathKind.RELAYED
+    return [_way(tried) for tried in facts.attempt.tried() if tried.answered is not None or not direct]
 
 
 def _way(tried: Tried) -> Rung:
@@ -135,6 +139,14 @@ def _line(facts: Facts) -> list[Rung]:
     if facts.failure is None:
         return [Rung("line", True, "no line was needed yet: write something")]
     return [Rung("line", False, f"{_silent_side(facts)} What usually helps: {WHAT_HELPS}.")]
+
+
+def _their_choice(facts: Facts) -> list[Rung]:
+    if not facts.held:
+        return []
+    shown = safe(facts.name)
+    waits = "your message waits" if facts.held == 1 else f"{facts.held} messages of yours wait"
+    return [Rung("request", False, f"{shown} has to accept you; {waits} there until then")]
 
 
 def _quality(measured: Measured | None) -> list[Rung]:
@@ -160,7 +172,26 @@ def _silent_side(facts: Facts) -> str:
         return f"{shown} reaches you, and you do not reach {shown}: a firewall there drops what you send."
     if not any(tried.candidate.kind is PathKind.PUNCHED for tried in attempt.tried()) and not attempt.near:
         return f"{shown} published no outside address: UDP is probably blocked on the side of {shown}."
+    tells = f"What {shown} reads at `why` tells which."
+    if _looks_guessed(attempt):
+        there = "" if facts.profile is None else f", though {shown} is online"
+        return (
+            f"At the last try nothing of {shown} was heard{there}, while you reach the phone book by UDP: "
+            f"it may be blocked on the side of {shown}, or a firewall in between drops it. {tells}"
+        )
     return (
         "Both of you may reach the phone book, yet not each other: both NATs take another port for every "
-        f"destination (symmetric), or a firewall drops UDP. What {shown} reads at `why` tells which."
+        f"destination (symmetric), or a firewall drops UDP. {tells}"
     )
+
+
+def _looks_guessed(attempt: Attempt) -> bool:
+    """Whether they may not know how they are seen from outside.
+
+    A shell whose UDP brings no answer publishes the address of its TCP connection with its own port. Seen
+    from there, a NAT that keeps ports looks the same (RFC 4787 §4.2.1); a symmetric one takes others.
+    """
+    tried = [entry.candidate for entry in attempt.tried() if entry.candidate.kind is not PathKind.RELAYED]
+    outside = {candidate.address[1] for candidate in tried if candidate.kind is PathKind.PUNCHED}
+    inside = {candidate.address[1] for candidate in tried if candidate.kind is not PathKind.PUNCHED}
+    return bool(outside) and outside <= inside

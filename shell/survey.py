@@ -34,5 +34,6 @@ async def survey(messenger: "Messenger", name: str) -> Facts:
         attempt=line.network.last_attempt(name),
         failure=line.last_failure(name),
         path=line.path(name),
+        held=line.core.held_there(name),
         measured=await line.network.measure(line.core.line_of(name)),
     )

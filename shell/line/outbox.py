@@ -40,6 +40,11 @@ class Outbox:
         return any(message.state is not State.HELD for message in self._messages.values())
 
     @property
+    def held(self) -> int:
+        """How many messages wait at the recipient, for their consent."""
+        return sum(message.state is State.HELD for message in tuple(self._messages.values()))
+
+    @property
     def oldest_in_flight(self) -> float | None:
         """When the message that has been on its way longest was sent, monotonic seconds."""
         return next(iter(self._in_flight.values()), None)

@@ -62,6 +62,11 @@ class People:
         """How many messages wait in all."""
         return sum(len(peer.outbox) for peer in self._everybody())
 
+    def held_there(self, name: str) -> int:
+        """How many messages to somebody wait there, until they accept this user."""
+        peer = self._peers.get(name_key(name))
+        return peer.outbox.held if peer else 0
+
     def line_of(self, name: str) -> LineId | None:
         """The open line to somebody."""
         peer = self._peers.get(name_key(name))

@@ -63,6 +63,23 @@ def test_a_line_without_the_phone_book_goes_on() -> None:
     assert ("line", True) in steps(rungs)
 
 
+def test_a_message_that_waits_for_consent_is_said_to() -> None:
+    facts = Facts("bob", profile=PROFILE, outside=OUTSIDE, path=PUNCHED, held=1)
+    assert climb(facts)[-1] == Rung(
+        "request", False, "bob has to accept you; your message waits there until then"
+    )
+
+
+def test_where_a_line_is_open_what_did_not_answer_is_in_nobodys_way() -> None:
+    tried = attempt(DIRECT, PUNCHED)
+    tried.answered(PUNCHED, b"nonce", 0.012)
+    relayed = Candidate(("relay-1", 0), PathKind.RELAYED)
+    for path, ways in (PUNCHED, 1), (relayed, 2):
+        rungs = climb(Facts("bob", profile=PROFILE, outside=OUTSIDE, attempt=tried, path=path))
+        assert steps(rungs).count(("way", True)) == 1
+        assert sum(rung.step == "way" for rung in rungs) == ways
+
+
 def test_each_way_says_what_it_answered() -> None:
     tried = attempt(DIRECT, PUNCHED)
     tried.answered(PUNCHED, b"nonce", 0.012)
@@ -84,6 +101,11 @@ def test_the_silent_side_is_named() -> None:
     assert "your side is silent" in failed(attempt(PUNCHED), outside=None)
     assert "UDP is probably blocked on the side of bob" in failed(attempt(DIRECT))
     assert "symmetric" in failed(attempt(DIRECT, PUNCHED))
+    same_port = Candidate((PUNCHED.address[0], DIRECT.address[1]), PathKind.PUNCHED)
+    guessed = failed(attempt(DIRECT, same_port))
+    assert "nothing of bob was heard, though bob is online" in guessed
+    assert "it may be blocked on the side of bob" in guessed
+    assert "symmetric" in failed(attempt(same_port))
     heard = attempt(PUNCHED)
     heard.punched(PUNCHED)
     assert "bob reaches you" in failed(heard)
