@@ -39,6 +39,8 @@ class Standing(msgspec.Struct, frozen=True):
     """Those with something new."""
     requests: int = 0
     queued: int = 0
+    held: int = 0
+    """Messages that wait at others, until they accept this user."""
 
 
 def standing_of(app: "UserConsole", user: str) -> Standing:
@@ -58,7 +60,8 @@ def standing_of(app: "UserConsole", user: str) -> Standing:
             if shown is None or name_key(name) != name_key(shown)
         ),
         len(core.requests()),
-        core.undelivered(),
+        core.queued(),
+        core.held_there(),
     )
 
 
@@ -81,7 +84,9 @@ def toolbar(standing: Standing, width: int) -> str:
         requests = f"{standing.requests} {'request' if standing.requests == 1 else 'requests'}"
         parts.append(Part(5, requests))
     if standing.queued:
-        parts.append(Part(1, f"{standing.queued} queued"))
+        parts.append(Part(2, f"{standing.queued} queued"))
+    if standing.held:
+        parts.append(Part(1, f"{standing.held} held"))
     if standing.connected:
         parts.append(Part(0, standing.phone_book))
     return fitting(parts, width)

@@ -34,6 +34,8 @@ class LoggedIn(Outcome, frozen=True):
     unread: dict[str, int]
     requests: list[str]
     queued: int
+    held: int
+    """Messages that wait at others, until they accept this user."""
     newly_pinned: str | None = None
     """The phone book's fingerprint, where this was the first time."""
     away: str | None = None
@@ -54,9 +56,9 @@ class LoggedIn(Outcome, frozen=True):
         if self.requests:
             lines.append(f"Waiting for your answer: {', '.join(map(safe, self.requests))} (see requests).")
         if self.queued:
-            lines.append(
-                f"{self.queued} of your messages {'waits' if self.queued == 1 else 'wait'} to be delivered."
-            )
+            lines.append(f"{_yours(self.queued)} to be delivered.")
+        if self.held:
+            lines.append(f"{_yours(self.held)} to be accepted.")
         return Hanging(*map(Text, lines))
 
 
@@ -71,6 +73,8 @@ class State(Outcome, frozen=True):
     unread: dict[str, int]
     requests: list[str]
     queued: int
+    held: int
+    """Messages that wait at others, until they accept this user."""
     lines: dict[str, str]
     """Name: address of the other shell, or that the line is relayed."""
 
@@ -83,7 +87,8 @@ class State(Outcome, frozen=True):
             ("UDP port", str(self.udp_port or "-")),
             ("unread", _counts(self.unread)),
             ("requests", ", ".join(map(safe, self.requests)) or "none"),
-            ("queued", f"{self.queued} {'message' if self.queued == 1 else 'messages'}"),
+            ("queued", _messages(self.queued)),
+            ("held", _messages(self.held)),
             ("lines", ", ".join(f"{safe(name)}: {where}" for name, where in self.lines.items()) or "none"),
         ]
         return table(("what", "now"), rows, plain=plain)
@@ -107,6 +112,14 @@ class Visible(Outcome, frozen=True):
         }.get(self.visibility, "")
         until = f" until {clock(self.until, '%H:%M')}" if self.until is not None else ""
         return Text(f"Your visibility is {self.visibility}{meaning}{until}.")
+
+
+def _messages(count: int) -> str:
+    return f"{count} {'message' if count == 1 else 'messages'}"
+
+
+def _yours(count: int) -> str:
+    return f"{count} of your messages {'waits' if count == 1 else 'wait'}"
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -167,7 +180,8 @@ def _logged_in(app: "UserConsole", away: str | None = None) -> LoggedIn:
         messenger.book.address,
         dict(app.unread),
         [contact.name for contact, _ in core.requests()],
-        core.undelivered(),
+        core.queued(),
+        core.held_there(),
         pinned,
         away,
     )
@@ -224,7 +238,8 @@ def status(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
         line.port if line else None,
         dict(app.unread),
         [contact.name for contact, _ in line.core.requests()] if line else [],
-        line.core.undelivered() if line else 0,
+        line.core.queued() if line else 0,
+        line.core.held_there() if line else 0,
         {name: f"{path}" for name, path in paths.items() if path},
     )
 

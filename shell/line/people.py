@@ -62,10 +62,14 @@ class People:
         """How many messages wait in all."""
         return sum(len(peer.outbox) for peer in self._everybody())
 
-    def held_there(self, name: str) -> int:
-        """How many messages to somebody wait there, until they accept this user."""
-        peer = self._peers.get(name_key(name))
-        return peer.outbox.held if peer else 0
+    def queued(self) -> int:
+        """How many messages in all rest on this disk alone."""
+        return sum(max(0, len(peer.outbox) - peer.outbox.held) for peer in self._everybody())
+
+    def held_there(self, name: str | None = None) -> int:
+        """How many messages to somebody, or in all, wait there until this user is accepted."""
+        peer = self._peers.get(name_key(name)) if name else None
+        return sum(peer.outbox.held for peer in ([peer] if name else self._everybody()) if peer)
 
     def line_of(self, name: str) -> LineId | None:
         """The open line to somebody."""

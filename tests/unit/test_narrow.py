@@ -40,7 +40,7 @@ GROUPS = ["SHA256:", *(FINGERPRINT[place : place + 11] for place in range(7, len
 
 def test_no_row_ends_inside_a_group_of_a_fingerprint() -> None:
     whois = WhoisFound("bob", "online", 0.0, 0.0, FINGERPRINT, None, "accepted", False)
-    logged_in = LoggedIn("alice", "192.0.2.1:6969", {}, [], 0, FINGERPRINT)
+    logged_in = LoggedIn("alice", "192.0.2.1:6969", {}, [], 0, 0, FINGERPRINT)
     own = OwnKey("alice", FINGERPRINT, "/keys")
     changed = hung(news(KeyChanged("bob", b"1" * 32, bytes(range(32))), time_format="", plain=False) or "")
     for shown in (whois, logged_in, own, changed):
@@ -65,6 +65,7 @@ def test_no_row_ends_inside_a_group_of_a_fingerprint() -> None:
             Standing("bob", "busy", "127.0.0.1:6969", True, "alice", "offline", queued=2),
             " bob ! busy | alice - offline ",
         ),
+        (Standing("bob", "busy", "127.0.0.1:6969", True, held=1), " bob ! busy | 1 held | 127.0.0.1:6969 "),
     ],
 )
 def test_the_toolbar_leaves_out_whole_parts(
