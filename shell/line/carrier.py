@@ -179,7 +179,7 @@ class Carrier:
             log.exception("event=taking_fault transfer=%d", transfer.number)
             await self._give_up(transfer, flow, StopReason.DISK_FAILED)
         else:
-            # Where that is not kept it is finished again on the next line: it rests there already.
+            # Where that is not kept in time it is finished again on the next line: it rests there already.
             await self._finished(transfer.id, path)
 
     async def _give_up(self, transfer: Transfer, flow: Inflow, reason: StopReason) -> None:

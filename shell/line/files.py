@@ -59,6 +59,8 @@ from wire.names import NameKey, name_key
 log = logging.getLogger(__name__)
 
 LAST_WORD_PATIENCE = 3.0  # seconds for the other side to hear that all of a pipe came
+NOTE_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, *(30.0,) * 20)
+"""Seconds between tries to note how a transfer ended, eleven minutes in all; then the next line brings it."""
 
 
 class Lines(Protocol):
@@ -335,10 +337,10 @@ class Files:
         return lambda: self.core.take(offered.number)
 
     async def _finished(self, transfer_id: TransferId, path: str) -> None:
-        await self._turns.quietly(lambda: self.core.finish(transfer_id, path))
+        await self._turns.quietly(lambda: self.core.finish(transfer_id, path), NOTE_PAUSES)
 
     async def _failed(self, transfer_id: TransferId, reason: StopReason) -> None:
-        await self._turns.quietly(lambda: self.core.fail(transfer_id, reason))
+        await self._turns.quietly(lambda: self.core.fail(transfer_id, reason), NOTE_PAUSES)
 
     def _want(self, peer: NameKey) -> None:
         wanted = self.core.wants_line(peer)

@@ -5,7 +5,7 @@ something looks again.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from shell import ledger
@@ -20,7 +20,6 @@ from wire.names import NameKey
 log = logging.getLogger(__name__)
 
 MAX_TURNS = 4 * MAX_OPEN  # of one person that may wait for the disk; a new line brings two for each transfer
-
 Action = Callable[[], list[TransferEffect]]
 
 
@@ -66,16 +65,28 @@ class Turns:
         if not self._begun[peer]:
             del self._begun[peer]
 
-    async def quietly(self, action: Action) -> None:
-        """Takes a turn; what the disk refuses is told as an event."""
+    async def quietly(self, action: Action, pauses: Sequence[float] = ()) -> None:
+        """Takes a turn, and again after each pause (s) while the disk refuses it, which is told once."""
+        refusal = await self._refusal(action)
+        if refusal:
+            self._tell(StorageFailed(refusal))
+        for pause in pauses:
+            if not refusal:
+                return
+            await asyncio.sleep(pause)
+            refusal = await self._refusal(action)
+
+    async def _refusal(self, action: Action) -> str:
+        """Takes a turn; what the disk says against it, nothing where it was taken or ended otherwise."""
         try:
             await self.perform(action)
         except MailboxFailed as error:
-            self._tell(StorageFailed(str(error)))
+            return str(error)
         except NotLoggedIn as error:
             log.info("event=turn_failed reason=%r", str(error))
         except Exception:  # the task's edge: the next turn comes
             log.exception("event=transfer_fault")
+        return ""
 
     async def perform(self, action: Action) -> None:
         """Takes a turn. Raises what `action` raises, `MailboxFailed`, `NotLoggedIn` when the session ends.

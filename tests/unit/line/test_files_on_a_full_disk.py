@@ -9,19 +9,23 @@ import pytest
 
 from shell.errors import MailboxFailed
 from shell.events import FileOffered, StorageFailed
-from shell.line.transfer import Phase
-from tests.unit.line.lines import Person, offered, over, two
+from shell.line import files
+from shell.line.transfer import Phase, Transfer
+from tests.unit.line.lines import PATIENCE, Person, offered, over, two
 from wire.frames import LineClose, StopReason
 from wire.names import name_key
 
 
-def fill(person: Person, patch: pytest.MonkeyPatch) -> None:
-    """From now on the disk of somebody takes nothing."""
+def fill(person: Person, patch: pytest.MonkeyPatch) -> list[Callable[..., Any]]:
+    """From now on the disk of somebody takes nothing; what was asked of it in vain."""
+    refused: list[Callable[..., Any]] = []
 
     async def refuse(question: Callable[..., Any]) -> Any:
+        refused.append(question)
         raise MailboxFailed("The disk is full.")
 
     patch.setattr(person.mailbox, "read", refuse)
+    return refused
 
 
 async def lose_line(alice: Person, bob: Person) -> None:
@@ -99,6 +103,61 @@ def test_what_arrived_and_could_not_be_noted_arrives_once(tmp_path: Path) -> Non
         assert [path.name for path in bob.folder.iterdir()] == ["a"]
         for person in (alice, bob):
             await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_what_could_not_be_noted_is_noted_on_the_same_line_when_the_disk_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "NOTE_PAUSES", (0.001,) * 10_000)
+    (tmp_path / "a").write_text("x")
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        sent = await alice.line.files.send("bob", tmp_path / "a")
+        taken = await bob.line.files.take((await offered(bob)).number)
+        channel = bob.line.channel_to(name_key("alice"))
+        with pytest.MonkeyPatch.context() as patch:
+            tries = fill(bob, patch)
+            async with asyncio.timeout(PATIENCE):
+                while len(tries) < 3:  # noqa: ASYNC110 - nothing tells of it
+                    await asyncio.sleep(0.001)
+        assert (await over(bob, taken)).path == str(bob.folder / "a")
+        assert (await over(alice, sent)).phase is Phase.DONE
+        assert bob.line.channel_to(name_key("alice")) is channel
+        assert len(bob.told(StorageFailed)) == 1
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
+def test_what_waits_to_be_noted_is_cancelled_and_holds_no_session_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "NOTE_PAUSES", (2 * PATIENCE,))
+    (tmp_path / "a").write_text("x")
+
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+
+        async def arrives_in_vain(patch: pytest.MonkeyPatch) -> Transfer:
+            await alice.line.files.send("bob", tmp_path / "a")
+            taken = await bob.line.files.take((await offered(bob)).number)
+            fill(bob, patch)
+            await bob.until(lambda events: bool(bob.told(StorageFailed)))
+            bob.events.clear()
+            return taken
+
+        with pytest.MonkeyPatch.context() as patch:
+            taken = await arrives_in_vain(patch)
+        assert (await bob.line.files.end(taken.number)).phase is Phase.STOPPED
+        async with asyncio.timeout(PATIENCE):
+            with pytest.MonkeyPatch.context() as patch:
+                await arrives_in_vain(patch)
+                for person in (alice, bob):
+                    await town.leave(person)
 
     asyncio.run(talk())
 
