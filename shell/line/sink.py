@@ -76,12 +76,13 @@ class DiskSink:
     """A new file or folder, or as much of it as has arrived, maybe in an earlier run of the shell.
 
     Between its name and the note that it arrived the shell may be killed, and it must not arrive twice. So
-    the working file stays until then: as a second name of the file, and by its name in the folder.
+    the working file stays until then: as a second name of the file, and by its name in the folder. A disk of
+    one name for each file, as FAT, has a note of the name that it was to get.
     """
 
     def __init__(self, folder: Path, transfer: Transfer, writers: Executor) -> None:
         self._folder = folder
-        self._part, self._unpacked = _working(folder, transfer)
+        self._part, self._unpacked, self._note = _working(folder, transfer)
         self._name = safe_name(transfer.title)
         self._unpacks = transfer.kind is TransferKind.FOLDER
         self._size = transfer.size or 0
@@ -160,8 +161,26 @@ class DiskSink:
 
     def _look(self) -> str | None:
         if self._saved is None and self._descriptor < 0 and self._folder.is_dir():
-            self._saved = next(self._named(), None)
+            self._saved = self._noted() or next(self._named(), None)
         return None if self._saved is None else str(self._saved)
+
+    def _noted(self) -> Path | None:
+        """What was about to get its name on a disk of one name for each file, and has it or gets it now."""
+        try:
+            name, whole, _ = self._note.read_text(encoding="utf-8").partition("\n")
+            path = self._folder / name
+            found = path.lstat()
+        except (OSError, ValueError):
+            return None
+        if not whole or not stat.S_ISREG(found.st_mode):
+            return None
+        if not self._part.exists():
+            return path if found.st_size == self._size else None
+        if found.st_size:
+            return None  # it is somebody else's, who came first
+        self._part.replace(path)
+        sync(self._folder)
+        return path
 
     def _named(self) -> Iterator[Path]:
         """What got its name before the shell was killed, whatever it is called now."""
@@ -184,6 +203,7 @@ class DiskSink:
         if self._descriptor >= 0:
             return self._position
         shutil.rmtree(self._unpacked, ignore_errors=True)
+        self._note.unlink(missing_ok=True)  # it speaks of what arrived whole
         self._check_room()
         self._descriptor = os.open(self._part, NEW, FILE_MODE)
         if os.fstat(self._descriptor).st_size > self._size:
@@ -231,7 +251,9 @@ class DiskSink:
         except FileExistsError:
             raise
         except OSError:
-            # A disk of one name for each file, as FAT: it would arrive twice if the shell were killed now.
+            if os.path.lexists(path):
+                raise FileExistsError from None
+            _write_note(self._note, f"{path.name}\n")
             # Whoever makes the file owns the name; putting the content there then takes nothing away.
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
             self._part.replace(path)
@@ -259,6 +281,7 @@ class DiskSink:
 
     def _settle(self) -> None:
         self._part.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
         if self._unpacks and self._saved is not None:
             (self._saved / self._part.name).unlink(missing_ok=True)
 
@@ -347,14 +370,25 @@ class PipeSink:
 def sweep(folder: Path, over: list[Transfer]) -> None:
     """Removes what a killed shell left of transfers that are over; blocks on the disk."""
     for transfer in over:
-        part, unpacked = _working(folder, transfer)
+        part, unpacked, note = _working(folder, transfer)
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+            note.unlink(missing_ok=True)
             if transfer.kind is TransferKind.FOLDER and transfer.path:
                 Path(transfer.path, part.name).unlink(missing_ok=True)
             shutil.rmtree(unpacked, ignore_errors=True)
 
 
-def _working(folder: Path, transfer: Transfer) -> tuple[Path, Path]:
-    """Where it rests until it gets its name: the working file, and the folder that is made of it."""
-    return folder / f".{transfer.id.hex()}.part", folder / f".{transfer.id.hex()}.folder"
+def _working(folder: Path, transfer: Transfer) -> tuple[Path, Path, Path]:
+    """Where it rests until it gets its name: the working file, and the folder that is made of it; and a note
+    of that name.
+    """
+    part, unpacked, note = (folder / f".{transfer.id.hex()}.{what}" for what in ("part", "folder", "name"))
+    return part, unpacked, note
+
+
+def _write_note(note: Path, text: str) -> None:
+    with note.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

@@ -170,6 +170,81 @@ def test_a_disk_of_one_name_for_each_file_takes_files_too(
     asyncio.run(talk())
 
 
+class Killed(BaseException):
+    """As if the shell had got kill -9."""
+
+
+@pytest.mark.parametrize("content", [b"x", b""])
+@pytest.mark.parametrize("killed_at", ["nothing", "name", "content"])
+def test_a_file_arrives_once_on_a_disk_of_one_name_for_each_file_whenever_the_shell_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str, content: bytes
+) -> None:
+    """It is killed when that much of it was there."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "a").touch()  # somebody else's
+    made = Transfer(
+        TransferId(bytes(16)), 1, NameKey("bob"), "bob", False, TransferKind.FILE, "a", len(content)
+    )
+
+    def refuse(path: Path, target: Path) -> None:
+        if path.exists():
+            raise FileExistsError
+        raise PermissionError
+
+    def kill_before_name(path: Path, flags: int, mode: int = 0o777) -> int:
+        if Path(path).name == "a (2)":
+            raise Killed
+        return opened(path, flags, mode)
+
+    def kill_before_content(path: Path, target: Path) -> None:
+        raise Killed
+
+    def kill_after_content(path: Path, target: Path) -> None:
+        replaced(path, target)
+        raise Killed
+
+    opened, replaced = os.open, Path.replace
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+
+    async def take() -> None:
+        with ThreadPoolExecutor(1) as writers:
+            first = sink.DiskSink(folder, made, writers)
+            await first.open()
+            await first.write([content])
+            with monkeypatch.context() as patch:
+                match killed_at:
+                    case "nothing":
+                        patch.setattr(os, "open", kill_before_name)
+                    case "name":
+                        patch.setattr(Path, "replace", kill_before_content)
+                    case _:
+                        patch.setattr(Path, "replace", kill_after_content)
+                with pytest.raises(Killed):
+                    await first.finish(hashlib.sha256(content).digest())
+            again = sink.DiskSink(folder, made, writers)
+            saved = await again.saved()
+            if killed_at == "nothing":
+                assert saved is None
+                assert await again.open() == len(content)
+                saved = await again.finish(hashlib.sha256(content).digest())
+            assert saved == str(folder / "a (2)")
+            if killed_at == "content" and content:  # and it is moved away before that is noted
+                (folder / "a (2)").rename(tmp_path / "elsewhere")
+                third = sink.DiskSink(folder, made, writers)
+                assert await third.saved() is None
+                assert await third.open() == 0
+                third.close()
+                (folder / "a (2)").touch()
+                assert await sink.DiskSink(folder, made, writers).saved() is None, "it has not arrived again"
+                (tmp_path / "elsewhere").replace(folder / "a (2)")
+            await again.settle()
+            assert sorted(path.name for path in folder.iterdir()) == ["a", "a (2)"]
+            assert [(folder / name).read_bytes() for name in ("a", "a (2)")] == [b"", content]
+
+    asyncio.run(take())
+
+
 @pytest.mark.parametrize("kind", [TransferKind.FILE, TransferKind.FOLDER])
 def test_what_got_its_name_is_found_whatever_it_is_called_now(tmp_path: Path, kind: TransferKind) -> None:
     content = b"x" if kind is TransferKind.FILE else bytes(2 * tarfile.BLOCKSIZE)
@@ -214,6 +289,7 @@ def test_what_a_killed_shell_left_of_what_is_over_is_swept(tmp_path: Path) -> No
         (bob.folder / part).write_text("left")
         (bob.folder / "plans" / part).write_text("")
         (bob.folder / f".{taken.id.hex()}.folder").mkdir()
+        (bob.folder / f".{taken.id.hex()}.name").write_text("plans\n")
         (bob.folder / f".{bytes(16).hex()}.part").write_text("of somebody else")
         bob = await town.enter(Person("bob", tmp_path, town, bob.identity))
         async with asyncio.timeout(PATIENCE):
