@@ -135,14 +135,17 @@ class Entrance:
             raise Refused(ErrorCode.NAME_TAKEN, taken)
         password_hash = await self._passwords.hash(request.password)
         self._access.check(client.address, time())  # a ban that came meanwhile makes no account
-        wanted = Account(AccountId(0), key, name, password_hash, now, key_fingerprint, last_seen=now)
+        # With its first session, in one write: an account that is kept is one that somebody is in.
+        wanted = Account(
+            AccountId(0), key, name, password_hash, now, key_fingerprint, last_seen=now, epoch=1, active=now
+        )
         try:
             async with self._codes.invited(request.invite, key):
                 account = await self._accounts.create(wanted)
         except NameInUse:
             raise Refused(ErrorCode.NAME_TAKEN, taken) from None
         self._perform([Happened(now, "signup", account.name, address=client.address)])
-        return await self._begin(client, account, request.endpoints)
+        return self._enter(client, account, request.endpoints)
 
     async def _login(self, client: Client, request: messages.Login) -> Message:
         self._access.check(client.address, time())

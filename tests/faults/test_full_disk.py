@@ -74,6 +74,32 @@ def test_a_password_change_on_a_full_disk_changes_nothing(small_disk: Path, tmp_
         asyncio.run(talk(server))
 
 
+def test_a_sign_up_that_the_phone_book_had_no_room_for_can_be_tried_again(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    """With each block more that is free it fails at another point, and the name is free until it does not."""
+    alice = make_identity("alice")
+
+    async def talk(server: Server) -> None:
+        filler, refused = fill(small_disk), 0
+        async with PhoneBook(server.address, DataFolder(tmp_path / "alice")) as book:
+            for blocks in range(MAX_BLOCKS):
+                os.truncate(filler, filler.stat().st_size - BLOCK * bool(blocks))
+                try:
+                    await book.signup("alice", PASSWORD, alice)
+                except Refused as error:
+                    assert error.code == ErrorCode.STORAGE_FAILED
+                    refused += 1
+                else:
+                    break
+            assert refused > 1
+            filler.unlink()
+            await book.logout()
+
+    with Server(small_disk / "server") as server:
+        asyncio.run(talk(server))
+
+
 def files(folder: Path) -> set[Path]:
     return set(folder.rglob("*"))
 
