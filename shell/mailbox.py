@@ -255,11 +255,16 @@ def _lengthen_log(connection: sqlite3.Connection, path: Path) -> None:
     log_file = path.with_name(f"{path.name}-wal")
     try:
         connection.execute("BEGIN IMMEDIATE")  # nobody else writes meanwhile
-        with log_file.open("r+b") as file:
-            missing = WAL_BYTES - file.seek(0, os.SEEK_END)
-            file.write(bytes(max(0, missing)))
-            file.flush()
-            os.fsync(file.fileno())
+        length = log_file.stat().st_size
+        try:
+            with log_file.open("r+b") as file:
+                file.seek(length)
+                file.write(bytes(max(0, WAL_BYTES - length)))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            os.truncate(log_file, length)  # on a disk that is all but full, others need the room
+            raise
         connection.execute("ROLLBACK")
     except (OSError, sqlite3.Error) as error:  # it is as safe without, only slower
         log.info("event=log_not_lengthened error=%r", error)

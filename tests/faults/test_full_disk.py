@@ -12,6 +12,7 @@ import pytest
 
 from shell.datafolder import DataFolder
 from shell.errors import DataFolderError, MailboxFailed
+from shell.mailbox import Mailbox
 from shell.messenger import Messenger
 from shell.phonebook import PhoneBook
 from tests.e2e.world import PASSWORD, Server
@@ -102,6 +103,20 @@ def test_a_sign_up_that_the_phone_book_had_no_room_for_can_be_tried_again(
 
 def files(folder: Path) -> set[Path]:
     return set(folder.rglob("*"))
+
+
+def test_a_mailbox_whose_log_has_no_room_for_its_full_length_leaves_it_to_others(
+    small_disk: Path,
+) -> None:
+    spare = os.statvfs(small_disk).f_bavail * BLOCK // 2
+    with (small_disk / "filler").open("wb") as file:
+        file.write(bytes(spare))
+    mailbox = Mailbox(small_disk / "mailbox.db")
+    try:
+        asyncio.run(mailbox.settle())
+        assert os.statvfs(small_disk).f_bavail * BLOCK > spare * 3 // 4
+    finally:
+        mailbox.close()
 
 
 def test_a_sign_up_that_finds_no_room_makes_no_account(small_disk: Path, tmp_path: Path) -> None:
