@@ -104,8 +104,9 @@ class OpenAccount:
     async def close(self) -> None:
         """Ends lines and mailbox. What waits in the outbox stays on disk."""
         self.whereabouts.stop()
-        if self._appearance is not None:
-            self._appearance.stop()
+        appearance, self._appearance = self._appearance, None
+        if appearance is not None:
+            appearance.stop()
         mailbox, self._mailbox = self._mailbox, None
         try:
             await self.line.stop()
@@ -120,15 +121,17 @@ class OpenAccount:
 
     async def people_changed(self) -> None:
         """Contacts, or those who are blocked, are not who they were; told later where the book is away."""
+        appearance = self.appearance
         with contextlib.suppress(NotConnected):
             await share_blocked(self._book, self.line.core)
-            await self.appearance.contacts_changed()
+            await appearance.contacts_changed()
 
     async def catch_up(self) -> None:
         """What may have changed while the phone book was away: who is there, and where this shell is."""
         with contextlib.suppress(NotConnected, Refused, NotLoggedIn, ListFull):
             if not self.whereabouts.watching:  # this user came in without the phone book
                 await self.whereabouts.first()
+                logged_in(self._mailbox)  # the session may have ended meanwhile
                 self.whereabouts.watch()
             await self.whereabouts.publish(again=True)
             self.line.network.look_for_the_silent()
@@ -150,6 +153,7 @@ class OpenAccount:
     async def _publish(self, seen: Seen) -> None:
         allowed = seen.allowed(self.line.core)
         await self._book.request(SetVisibility(seen.visibility, allowed), Done)
+        logged_in(self._mailbox)  # the session may have ended meanwhile
         self.line.keep_quiet(quiet=seen.visibility is Visibility.HIDDEN)
         await self.remember(seen.visibility)
 

@@ -4,18 +4,20 @@ import asyncio
 import logging
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from shell.datafolder import DataFolder
-from shell.errors import NotConnected
+from shell.errors import NotConnected, NotLoggedIn
 from shell.events import Event, Reconnected, SessionEnded
 from shell.messenger import Messenger
+from shell.visibility import Seen
 from shell.whereabouts import Whereabouts
 from tests.e2e.world import PASSWORD, PATIENCE, Server, parley, shell, sign_up, until
 from wire.errors import Refused
-from wire.messages import Endpoint, Status
+from wire.messages import Endpoint, Status, Visibility
 from wire.names import name_key
 
 
@@ -183,6 +185,30 @@ def test_a_shell_looks_where_it_is_when_the_phone_book_came_and_went_and_came(
                 await back.wait()
                 await asyncio.to_thread(until, lambda: alice.outside is not None, "an outside address")
             await alice.close()
+
+    asyncio.run(talk())
+
+
+def test_a_visibility_that_is_set_while_the_session_ends_is_nobodys(server: Server, tmp_path: Path) -> None:
+    async def talk() -> None:
+        disk_is_done = threading.Event()
+
+        def slow(path: Path) -> None:
+            disk_is_done.wait(PATIENCE)
+
+        alice = Messenger(server.address, DataFolder(tmp_path / "alice"), 0, lambda event: None)
+        await alice.signup("alice", PASSWORD)
+        busy = asyncio.create_task(alice.line.files._carrier.on_disk(slow, tmp_path))
+        setting = asyncio.create_task(alice.appearance.set(Seen(Visibility.BUSY), time.time() + PATIENCE))
+        await asyncio.sleep(0)  # it is asked for
+        leaving = asyncio.create_task(alice.logout())
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(NotLoggedIn):
+                await setting
+            disk_is_done.set()
+            await asyncio.gather(busy, leaving)
+        assert "visibility" not in {task.get_name() for task in asyncio.all_tasks()}
+        await alice.close()
 
     asyncio.run(talk())
 
