@@ -16,12 +16,16 @@ from shell.kit.tables import table
 from shell.kit.theme import marked
 from shell.kit.times import clock, next_clock
 from wire.display import safe
+from wire.errors import BadName, ErrorCode, Refused
+from wire.limits import MIN_PASSWORD
 from wire.messages import Visibility
+from wire.names import check_name
 
 if TYPE_CHECKING:
     from shell.console import UserConsole
 
 TOPIC = "Account"
+TOO_SHORT = f"A password needs {MIN_PASSWORD} characters or more."  # as the phone book says it
 VISIBILITIES = tuple(visibility.value for visibility in Visibility)
 LOGIN_PATIENCE = 60.0  # seconds; many may log in at once, each with a costly hash
 
@@ -127,7 +131,11 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def signup(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
-    """Asks for the password twice where a person types it."""
+    """Asks for the password twice where a person types it, of a name that can be."""
+    try:
+        check_name(arguments.name)
+    except BadName as error:
+        raise Refused(ErrorCode.BAD_NAME, str(error)) from None
     app.call(app.messenger.reach())
     password = _new_password(app, "Password: ", arguments.password_file)
     app.call(app.messenger.signup(arguments.name, password, arguments.invite), LOGIN_PATIENCE)
@@ -149,8 +157,10 @@ def login(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
 
 
 def _new_password(app: "UserConsole", question: str, file: str | None) -> str:
-    """Asked for twice where a person types it."""
+    """Asked for twice where a person types it. What is too short is told before that."""
     password = app.read_password(question, file)
+    if len(password) < MIN_PASSWORD:
+        raise Refused(ErrorCode.BAD_PASSWORD, TOO_SHORT)
     if app.interactive and file is None and app.ask_secret("Again: ") != password:
         raise CommandError("The two passwords differ; nothing was done.")
     return password
@@ -197,9 +207,7 @@ def logout(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
 def passwd(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Asks for the old password and the new one."""
     old = app.read_password("Old password: ", arguments.password_file)
-    new = app.read_password("New password: ", arguments.new_password_file)
-    if app.interactive and arguments.new_password_file is None and app.ask_secret("Again: ") != new:
-        raise CommandError("The two new passwords differ; nothing was changed.")
+    new = _new_password(app, "New password: ", arguments.new_password_file)
     app.call(app.messenger.book.passwd(old, new), LOGIN_PATIENCE)
     return Said("The password is changed; other sessions of this account have ended.")
 

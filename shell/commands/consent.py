@@ -134,6 +134,8 @@ def unblock(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
 def verify(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
     """Shows the safety number, or marks it as compared."""
     line = app.messenger.line
+    if name_key(arguments.name) == name_key(app.messenger.user or ""):
+        raise CommandError("That is you; `keys` shows your key.", code="self")
     contact = line.core.contact(arguments.name)
     other: bytes | None = (contact.presented or contact.pinned) if contact else None
     name = contact.name if contact else arguments.name
@@ -203,14 +205,18 @@ def _other_key(name: str) -> CommandError:
 
 
 def _known_name(app: "UserConsole", name: str) -> str:
-    """The name as it was written at sign-up, of somebody known here or to the phone book."""
+    """The name as it was written at sign-up, of somebody else who is known here or to the phone book."""
+    if name_key(name) == name_key(app.messenger.user or ""):
+        raise CommandError("That is you.", code="self")
     contact = app.messenger.line.core.contact(name)
     return contact.name if contact else app.call(app.messenger.whois(name)).name
 
 
 def _verify_arguments(parser: Parser) -> None:
     name_argument(parser)
-    parser.add_argument("digits", metavar="DIGITS", nargs="*", help="what the other side sees, to compare it")
+    parser.add_argument(
+        "digits", metavar="DIGITS", nargs="*", default=[], help="what the other side sees, to compare it"
+    )
     parser.add_argument("--confirm", action="store_true", help="both of you saw the same number")
     parser.add_argument("--qr", action="store_true", help="with a QR code, also without a terminal")
 
@@ -221,6 +227,7 @@ def _accept_key_arguments(parser: Parser) -> None:
         "key",
         metavar="KEY",
         nargs="*",
+        default=[],
         help="which one: its fingerprint, SHA256:..., or the digits of its safety number; without it, the "
         "one that this session has shown",
     )

@@ -86,7 +86,9 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument(
         "name", metavar="NAME", nargs="?", help="of the group; without it, all", completer=_complete
     )
-    parser.add_argument("members", metavar="MEMBER", nargs="*", help="who is in it", completer=complete_names)
+    parser.add_argument(
+        "members", metavar="MEMBER", nargs="*", default=[], help="who is in it", completer=complete_names
+    )
     parser.add_argument("--remove", action="store_true", help="there is no such group any more")
 
 

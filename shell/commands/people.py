@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shell.console import UserConsole
 
 PEOPLE = "People"
+OWN = "own"
 STATUSES = tuple(status.value for status in Status)
 
 
@@ -77,6 +78,7 @@ class WhoisFound(Outcome, frozen=True):
     endpoints: list[str] | None
     """None where you were not introduced."""
     consent: str
+    """`own` for oneself."""
     verified: bool
     changed: bool = False
     """Whether this is another key than the pinned one."""
@@ -88,7 +90,9 @@ class WhoisFound(Outcome, frozen=True):
     def render(self, *, plain: bool) -> Table:
         """One row for each fact."""
         trust = "verified by you" if self.verified else "not verified; see verify"
-        if self.changed:
+        if self.consent == OWN:
+            trust = "yours"
+        elif self.changed:
             trust = "NOT the pinned one; see verify"
         hidden = "known after an introduction (send a message)"
         endpoints = hidden if self.endpoints is None else ", ".join(self.endpoints) or "none now"
@@ -99,7 +103,7 @@ class WhoisFound(Outcome, frozen=True):
             ("account since", _moment(self.created)),
             ("key", f"{self.fingerprint} ({trust})"),
             ("endpoints", endpoints),
-            ("you and they", self.consent),
+            ("you and they", "that is you" if self.consent == OWN else self.consent),
         ]
         if self.line is not None:
             rows.append(("line", self.line))
@@ -173,6 +177,7 @@ def whois(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
             raise
         return known
     contact = line.core.contact(profile.name)
+    own = name_key(profile.name) == name_key(app.messenger.user or "")
     pinned = contact.pinned if contact is not None else None
     trusted = pinned == profile.fingerprint
     return WhoisFound(
@@ -182,7 +187,7 @@ def whois(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
         profile.created,
         show_fingerprint(profile.fingerprint),
         None if profile.endpoints is None else [str(endpoint) for endpoint in profile.endpoints],
-        contact.consent.value if contact else Consent.UNDECIDED.value,
+        OWN if own else contact.consent.value if contact else Consent.UNDECIDED.value,
         bool(trusted and contact and contact.verified),
         pinned is not None and not trusted,
         None,

@@ -80,6 +80,7 @@ def _how(parser: Parser) -> None:
     parser.add_argument(
         "how",
         nargs="*",
+        default=[],
         metavar="HOW",
         help="pairs such as loss 5%% delay 80ms, or off; without it, how it is",
     )

@@ -28,7 +28,10 @@ from wire.display import safe
 log = logging.getLogger(__name__)
 
 PASSWORD_VARIABLE = "PARLEY_PASSWORD"  # noqa: S105
-_UNCLOSED = "Invalid syntax: No closing quotation"  # what cmd2 says, in its own words
+# What cmd2 says, in its own words.
+_UNCLOSED = "Invalid syntax: No closing quotation"
+_NO_HELP = "No help on "
+_PIPE_ENDED = "Pipe process exited"
 
 cmd2.set_default_argument_parser(Parser)
 cmd2.Cmd.DEFAULT_CATEGORY = "Console"
@@ -80,6 +83,7 @@ class ConsoleApp(PromptApp):
         for command in commands:
             self.aliases.update(dict.fromkeys(command.aliases, command.name))
         self.default_error = "{} is no command here"
+        self.doc_leader = "`help COMMAND` explains one, `help -v` says in a few words what each does."
 
     # --- what a console may change ----------------------------------------------------------------------
 
@@ -218,15 +222,13 @@ class ConsoleApp(PromptApp):
 
     def default(self, statement: Statement) -> None:
         """No such command: one line, with the nearest that there is."""
-        message = f"{statement.command!r} is no command here."
-        near = nearest(statement.command, self.get_visible_commands())
-        hint = f" Did you mean {near!r}?" if near else " Type `help` for the list."
-        self.report(CommandError(message + hint, code="unknown-command", exit_code=ExitCode.USAGE))
+        self.report(self._unknown(statement.command))
 
     def perror(self, *objects: Any, style: Any = None, **options: Any) -> None:
         """Prints on this console's own error stream."""
-        if objects and str(objects[0]) == _UNCLOSED:
-            objects = ('A quotation mark is not closed; close it, or write \\" for the mark itself.',)
+        if objects and (known := self._reworded(str(objects[0]))) is not None:
+            self.report(known)
+            return
         if self.exit is ExitCode.DONE:
             self.exit = ExitCode.USER
         options.pop("file", None)
@@ -246,6 +248,24 @@ class ConsoleApp(PromptApp):
         self.report(known)
 
     # --- inside -----------------------------------------------------------------------------------------
+
+    def _unknown(self, command: str) -> CommandError:
+        near = nearest(command, self.get_visible_commands())
+        hint = f"Did you mean {near!r}?" if near else "Type `help` for the list."
+        return CommandError(
+            f"{command!r} is no command here. {hint}", code="unknown-command", exit_code=ExitCode.USAGE
+        )
+
+    def _reworded(self, said: str) -> CommandError | None:
+        """What cmd2 says of a line, as this console says it; None for anything else."""
+        if said == _UNCLOSED:
+            sentence = 'A quotation mark is not closed; close it, or write \\" for the mark itself.'
+            return CommandError(sentence, code="unclosed-quotation")
+        if said.startswith(_NO_HELP):
+            return self._unknown(said.removeprefix(_NO_HELP))
+        if said.startswith(_PIPE_ENDED):
+            return CommandError("The program behind | has ended at once; nothing was run.", code="no-reader")
+        return None
 
     def _raise_keyboard_interrupt(self) -> None:
         """cmd2 begins a new line for the prompt; in a drawing that would leave its first row behind."""

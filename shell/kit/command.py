@@ -19,6 +19,7 @@ from shell.kit.verbatim import HELP_FLAGS, VerbatimWords
 _OPTION = re.compile(r"(?P<option>--[a-z][a-z-]*)(?P<inline>=\S+)?(?=\s|$)")
 _VALUE = re.compile(r"(?:\"(?P<quoted>[^\"]*)\"|(?P<bare>\S+))(?=\s|$)")
 _BAD_CHOICE = re.compile(r"invalid choice: '(?P<wrong>[^']*)' \(choose from (?P<choices>[^)]*)\)")
+_MISSING = re.compile(r"the following arguments are required: (?P<names>.*)")
 _BAD_OPTION = re.compile(r"unrecognized arguments:.*?(?P<wrong>--[a-z-]+)")
 
 T = TypeVar("T")
@@ -193,8 +194,12 @@ class Parser(cmd2.Cmd2ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises `CommandError` with the nearest right spelling where there is one."""
         usage = " ".join(strip_style(self.format_usage()).split()).removeprefix("Usage: ")
+        wrong = message.splitlines()[0]
+        if found := _MISSING.match(wrong):
+            *others, last = found["names"].split(", ")
+            wrong = f"{', '.join(others)} and {last} are missing" if others else f"{last} is missing"
         raise CommandError(
-            f"{self.prog}: {message.splitlines()[0]}.{self._nearest(message)} Usage: {usage}",
+            f"{self.prog}: {wrong}.{self._nearest(message)} Usage: {usage}",
             code="usage",
             exit_code=ExitCode.USAGE,
         )

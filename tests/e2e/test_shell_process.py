@@ -91,6 +91,14 @@ def test_output_that_cannot_be_written_is_said_in_one_line(
     assert "No space left on device" in one_line(ended.stderr)
 
 
+def test_what_the_console_itself_refuses_is_one_line_of_its_own_words(tmp_path: Path) -> None:
+    options = ("--server", "127.0.0.1:1", "--data", str(tmp_path))
+    ended = parley(*options, "--json", "-c", 'login "x')
+    assert json.loads(one_line(ended.stderr))["error"] == "unclosed-quotation"
+    ended = parley(*options, "-c", "help hlep")
+    assert (ended.returncode, ended.stderr) == (2, "'hlep' is no command here. Did you mean 'help'?\n")
+
+
 def test_a_reader_that_stops_reading_is_no_error(server: Server, tmp_path: Path) -> None:
     options = ("--server", server.address, "--data", str(tmp_path / "alice"))
     assert parley(*options, "-c", "signup alice").returncode == 0

@@ -113,6 +113,20 @@ def test_a_password_is_not_shown(alice: Terminal, server: Server, tmp_path: Path
         assert "a secret of carol" not in carol.text
 
 
+def test_what_cannot_be_is_told_before_the_next_question(server: Server, tmp_path: Path) -> None:
+    with shell(server.address, tmp_path / "carol") as carol:
+        carol.see("^parley> ?$")
+        carol.enter("signup car@l")
+        carol.see("A name is made of letters, digits")
+        carol.enter("signup carol")
+        carol.see("^Password: ?$")
+        carol.enter("short")
+        carol.see("A password needs 8 characters or more")
+        carol.see("^parley> ?$")
+        assert carol.text.count("Password:") == 1
+        assert "Again" not in carol.text
+
+
 def test_no_password_is_asked_for_where_no_phone_book_answers(tmp_path: Path) -> None:
     with shell("127.0.0.1:1", tmp_path / "alice") as alice:
         alice.see("^parley> ?$")

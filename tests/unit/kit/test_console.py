@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cmd2 import rich_utils
+from cmd2.exceptions import RedirectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,6 +105,8 @@ def test_quotes_redirections_slashes_and_aliases(line: str) -> None:
         ("say bob", "say: TEXT is missing. Usage: say [-h] name text [text ...]", ExitCode.USAGE),
         ("fail foreseen", "That cannot be; do this instead.", ExitCode.REFUSED),
         ("sayy bob x", "'sayy' is no command here. Did you mean 'say'?", ExitCode.USAGE),
+        ("help sayy", "'sayy' is no command here. Did you mean 'say'?", ExitCode.USAGE),
+        ("fail", "fail: how is missing. Usage: fail [-h] {foreseen,unforeseen}", ExitCode.USAGE),
         ("/", "'/' is no command here. Type `help` for the list.", ExitCode.USAGE),
         (
             "question",
@@ -114,6 +117,14 @@ def test_quotes_redirections_slashes_and_aliases(line: str) -> None:
 )
 def test_each_error_is_one_line(line: str, message: str, code: ExitCode) -> None:
     assert run(line) == (message + "\n", code)
+
+
+def test_a_program_behind_a_pipe_that_ends_at_once_is_told_in_own_words() -> None:
+    app, output = console()
+    error = RedirectionError("Pipe process exited with code 127 before command could run")
+    app.perror(error)  # as cmd2 does, where the program ends within the time that it waits for that
+    assert output.getvalue() == "The program behind | has ended at once; nothing was run.\n"
+    assert app.exit is ExitCode.USER
 
 
 def test_an_error_has_no_colours_in_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
