@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-NEAR = 0.6  # how much alike, from 0 to 1, two words must be: two letters of three, with one in its place
+NEAR = 0.65  # how much alike, from 0 to 1, two words must be: two letters of three, with one in its place
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

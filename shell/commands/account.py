@@ -157,13 +157,17 @@ def login(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
 
 
 def _new_password(app: "UserConsole", question: str, file: str | None) -> str:
-    """Asked for twice where a person types it. What is too short is told before that."""
-    password = app.read_password(question, file)
-    if len(password) < MIN_PASSWORD:
-        raise Refused(ErrorCode.BAD_PASSWORD, TOO_SHORT)
-    if app.interactive and file is None and app.ask_secret("Again: ") != password:
-        raise CommandError("The two passwords differ; nothing was done.")
-    return password
+    """A person types it twice, and is asked until it is long enough and twice the same."""
+    while True:
+        password = app.read_password(question, file)
+        if not (app.interactive and file is None):
+            return password
+        if len(password) < MIN_PASSWORD:
+            app.tell(TOO_SHORT)
+        elif app.ask_secret("Again: ") != password:
+            app.tell("The two passwords differ; once more.")
+        else:
+            return password
 
 
 def _away(app: "UserConsole", name: str) -> str | None:

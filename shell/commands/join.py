@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TOPIC = "Account"
 HOST_ANSWER = "h"
+HOST_ANSWERS = (HOST_ANSWER, "host")
+_OTHER_NAME = (ErrorCode.BAD_NAME, ErrorCode.NAME_TAKEN, ErrorCode.WRONG_CREDENTIALS)
 YES, NO = ("", "y", "yes"), ("n", "no")
 
 
@@ -69,21 +71,46 @@ def join(app: "UserConsole", arguments: argparse.Namespace) -> Said | None:
     hosted = app.host() if server == HOST_ANSWER else None
     if hosted is not None:
         server = hosted.address
-    app.use(server)
-    app.call(app.messenger.reach())
+    _go(app, server)
     if not app.asks:
         app.folder.join(Joined(server, "", hosted is not None))
         here = f"{safe(server)} is the phone book from now on; `signup NAME` or `login NAME` there."
         return Said(f"{hosted.invitation}\n{here}" if hosted is not None else here)
     if hosted is not None:
-        _say(app, hosted.invitation)
-    name = app.ask("Your name there: ").strip()
-    if not name:
-        raise CommandError("That needs a name; `join` asks again.", code="no-name")
-    new = _yes(app, f"Make a new account {safe(name)}? (n where you have it already) [Y/n] ")
-    _enter(app, string_utils.quote(name), new=new)
+        app.tell(hosted.invitation)
+    name = _account(app)
     app.folder.join(Joined(server, app.user or name, hosted is not None))
     return None
+
+
+def _go(app: "UserConsole", server: str) -> None:
+    """Takes another phone book, if it answers."""
+    before = app.settings.server
+    app.use(server)
+    try:
+        app.call(app.messenger.reach())
+    except BaseException:
+        app.use(before)
+        raise
+
+
+def _account(app: "UserConsole") -> str:
+    """Asks until an account lets this user in; its name."""
+    name, new = "", False
+    while app.user is None:
+        if not name:
+            name = app.ask("Your name there: ").strip()
+            if not name:
+                raise CommandError("That needs a name; `join` asks again.", code="no-name")
+            new = _yes(app, f"Make a new account {safe(name)}? (n where you have it already) [Y/n] ")
+        try:
+            _enter(app, string_utils.quote(name), new=new)
+        except Refused as refused:
+            if refused.code not in _OTHER_NAME or not app.interactive:
+                raise
+            app.tell(safe(str(refused)))
+            name = ""
+    return name
 
 
 def _yes(app: "UserConsole", question: str) -> bool:
@@ -103,7 +130,7 @@ def _enter(app: "UserConsole", name: str, *, new: bool) -> None:
     except Refused as refused:
         if refused.code != ErrorCode.INVITE_NEEDED:
             raise
-        _say(app, safe(str(refused)))
+        app.tell(safe(str(refused)))
         code = app.ask("Invitation: ").strip()
         app.do_signup(f"--invite {string_utils.quote(code)} {name}")  # type: ignore[attr-defined]
 
@@ -112,19 +139,19 @@ def _choose(app: "UserConsole") -> str:
     """Offers what is announced, and to host one."""
     if not app.asks:
         raise CommandError("Say which: `join HOST[:PORT]`.", code="usage", exit_code=ExitCode.USAGE)
-    _say(app, "Looking for phone books on this network ...")
+    app.tell("Looking for phone books on this network ...")
     found: list[FoundPhoneBook] = []
     try:
         found = find_phone_books(app.settings.discover)
     except DiscoveryFailed as error:
-        _say(app, f"  {safe(str(error))}")
+        app.tell(f"  {safe(str(error))}")
     else:
         if not found:
-            _say(app, "  None is announced here.")
+            app.tell("  None is announced here.")
     _show(app, found)
     default = "1" if found else HOST_ANSWER
     answer = app.ask(f"Which? A number, {HOST_ANSWER}, or an address [{default}] ").strip() or default
-    if answer.casefold() == HOST_ANSWER:
+    if answer.casefold() in HOST_ANSWERS:
         return HOST_ANSWER
     if answer.isdecimal():
         if not 0 < int(answer) <= len(found):
@@ -135,13 +162,8 @@ def _choose(app: "UserConsole") -> str:
 
 def _show(app: "UserConsole", found: list[FoundPhoneBook]) -> None:
     for number, book in enumerate(found, start=1):
-        _say(app, f"  {number}  {safe(book.name)} ({safe(book.addresses[0])})")
-    _say(app, f"  {HOST_ANSWER}  host one yourself, in this shell")
-
-
-def _say(app: "UserConsole", words: str) -> None:
-    """Between two questions; broken between words, as outcomes are."""
-    app.poutput(Text(words), soft_wrap=app.plain or not app.interactive)
+        app.tell(f"  {number}  {safe(book.name)} ({safe(book.addresses[0])})")
+    app.tell(f"  {HOST_ANSWER}  host one yourself, in this shell")
 
 
 def _join_arguments(parser: Parser) -> None:

@@ -12,11 +12,12 @@ from cmd2.parsing import Statement
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from settings.spelling import nearest
 from shell.kit.command import Command, Outcome, Parser, install, verbatim_names
 from shell.kit.errors import CommandError, ExitCode
-from shell.kit.hanging import hung, sentence
+from shell.kit.hanging import Hanging, hung, sentence
 from shell.kit.prompt import PromptApp
 from shell.kit.recorder import TRANSCRIPT, Recorder
 from shell.kit.records import unwritable, write_records
@@ -148,6 +149,11 @@ class ConsoleApp(PromptApp):
         """The same for an outcome."""
         with self.drawing() as draw:
             yield lambda outcome: draw(outcome.render(plain=False) or "")
+
+    def tell(self, sentence: str) -> None:
+        """Says something between two questions, in one line or several, broken between words."""
+        lines = Hanging(*map(Text, sentence.split("\n")))
+        self.poutput(lines, soft_wrap=self.plain or not self.interactive)
 
     def report(self, error: CommandError) -> None:
         """Prints an error as one line on the error stream."""

@@ -79,6 +79,32 @@ def test_one_hosts_and_another_joins(tmp_path: Path, settings: Path) -> None:
         again.see("You host a phone book")
 
 
+def test_whoever_joins_is_asked_until_the_account_is_there(
+    server: Server, tmp_path: Path, settings: Path
+) -> None:
+    settings.write_text(SETTINGS.format("off"))
+    with first_shell(tmp_path, settings, "alice") as alice:
+        alice.see(r"Which\? .* ?$")
+        alice.enter("127.0.0.1:1")  # where no phone book answers, nobody stays
+        alice.see("No phone book answers at 127.0.0.1:1")
+        alice.see("^parley> ?$")
+        alice.see(r"^ not logged in \| phone book 127\.0\.0\.1:6969$")
+        alice.enter(f"join {server.address}")
+        alice.see("^Your name there: ?$")
+        alice.enter("al@ce")
+        alice.see(r"^Make a new account al@ce\? .*\[Y/n\] ?$")
+        alice.enter("")
+        alice.see(r"COMMERCIAL AT\) is none\.\nYour name there: ?$")
+        alice.enter("alice")
+        alice.see(r"^Make a new account alice\? .*\[Y/n\] ?$")
+        alice.enter("n")
+        alice.see("^Password: ?$")
+        alice.enter(PASSWORD)
+        alice.see(r"The name or the password is not right\.\nYour name there: ?$")
+        make_account(alice, "alice")
+        alice.see(f"You are logged in as alice at {re.escape(server.address)}")
+
+
 def test_a_script_joins_and_later_commands_go_there(server: Server, tmp_path: Path) -> None:
     data = "--data", str(tmp_path / "alice")
     joined = parley(*data, "-c", f"join {server.address}")
@@ -137,7 +163,7 @@ def test_a_narrow_window_breaks_no_word(tmp_path: Path, settings: Path) -> None:
     hosting = ("--host", "--listen", "127.0.0.1:0", "--no-announce")
     with first_shell(tmp_path, settings, "alice", *hosting, columns=40) as alice:
         alice.see("^Your name there: ?$")
-        assert "You host a phone book, as long as this\nshell runs.\n" in alice.text
+        assert "You host a phone book, as long as this\n    shell runs.\n" in alice.text
         assert "`help` lists everything,\n`quit` leaves" in alice.text
         alice.enter("alice")
         alice.see(r"^Make a new account alice\? \(n where you\nhave it already\) \[Y/n\] ?$")
