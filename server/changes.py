@@ -8,7 +8,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from time import time
 from typing import TYPE_CHECKING, assert_never
 
@@ -53,8 +52,7 @@ async def _nothing() -> None:
     """What a change does that is done when it is written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What a change would do."""
 
     hit: tuple[str, ...] = ()

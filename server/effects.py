@@ -1,6 +1,5 @@
 """What the directory wants done, and what it tells the operator."""
 
-from dataclasses import dataclass
 from typing import NewType
 
 import msgspec
@@ -13,16 +12,14 @@ SessionId = NewType("SessionId", int)
 """Numbers the sessions of one run of the phone book."""
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(msgspec.Struct, frozen=True):
     """Send a notification to a session."""
 
     session: SessionId
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(msgspec.Struct, frozen=True):
     """Tell a session why it ends, and end its connection."""
 
     session: SessionId
@@ -30,15 +27,13 @@ class Close:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """A session is over, whatever becomes of its connection."""
 
     session: SessionId
 
 
-@dataclass(frozen=True, slots=True)
-class KeepLastSeen:
+class KeepLastSeen(msgspec.Struct, frozen=True):
     """Write when an account was last visible to everybody."""
 
     account_id: AccountId
@@ -46,8 +41,7 @@ class KeepLastSeen:
     """Seconds since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class HandOverKnocks:
+class HandOverKnocks(msgspec.Struct, frozen=True):
     """Tell a session who knocked for its account."""
 
     session: SessionId
@@ -69,8 +63,7 @@ class Happened(msgspec.Struct, frozen=True):
     """The IP address that it came from, where it came from one."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeepActive:
+class KeepActive(msgspec.Struct, frozen=True):
     """Write when an account last had a session that nobody saw, for the operator alone."""
 
     account_id: AccountId

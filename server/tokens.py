@@ -8,7 +8,6 @@ when it was made stand beside its number, since an import or an older backup may
 
 import base64
 import hmac
-from dataclasses import dataclass
 
 import msgspec
 
@@ -36,8 +35,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
         return told == (account.id, account.key, account.created, account.epoch)
 
 
-@dataclass(frozen=True, slots=True)
-class TokenMint:
+class TokenMint(msgspec.Struct, frozen=True):
     """Makes and checks tokens under one secret."""
 
     secret: bytes

@@ -19,10 +19,11 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import time
 from typing import Any, TypeVar
+
+import msgspec
 
 from shell import finding, ledger, letters, roster
 from shell.errors import MailboxFailed
@@ -75,8 +76,7 @@ STEPS = (
 """What leads from each version to the next. A step is never changed once it was released, only followed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """Something to be done with the file, and who waits for it."""
 
     question: Callable[[sqlite3.Connection], Any]

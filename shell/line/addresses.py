@@ -2,7 +2,8 @@
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from shell.line.candidates import RELAYED_PORT, Address, Candidate, PathKind
 from wire.limits import MAX_ENDPOINTS
@@ -12,8 +13,7 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
-class Interfaces:
+class Interfaces(msgspec.Struct, frozen=True):
     """The addresses of this machine and the networks that they are on."""
 
     hosts: tuple[str, ...]

@@ -7,8 +7,9 @@ made for this line alone. Until then the callee takes nothing else.
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
+
+import msgspec
 
 from shell.line.invitations import Admission, Invitation
 from shell.line.quic import (
@@ -52,8 +53,7 @@ LineFrame = Text | Receipt | Read
 """What flows on an open line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True):
     """The other side is who the introduction names; frames may flow."""
 
     peer: str
@@ -64,22 +64,19 @@ class Opened:
     """What the caller knocked with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(msgspec.Struct, frozen=True):
     """A message, or what became of one."""
 
     frame: LineFrame
 
 
-@dataclass(frozen=True, slots=True)
-class TransferWord:
+class TransferWord(msgspec.Struct, frozen=True):
     """A word about a file or a pipe."""
 
     frame: TransferFrame
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(msgspec.Struct, frozen=True):
     """The line is over; `code` where a side said why."""
 
     code: LineClose | None
@@ -97,8 +94,7 @@ class _State(enum.Enum):
     CLOSED = enum.auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """What the caller needs to prove itself."""
 
     admission: Admission

@@ -1,6 +1,6 @@
 """What the line's core wants done. First all that is kept is committed, then the rest happens, in order."""
 
-from dataclasses import dataclass
+import msgspec
 
 from shell.events import Event
 from shell.line.model import MAX_HELD, Contact, Incoming, MessageId, Outgoing, State
@@ -11,15 +11,13 @@ LineId = int
 """Numbers the lines of one run of the shell."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeepOutgoing:
+class KeepOutgoing(msgspec.Struct, frozen=True):
     """Write a new message of one's own to disk."""
 
     message: Outgoing
 
 
-@dataclass(frozen=True, slots=True)
-class KeepIncoming:
+class KeepIncoming(msgspec.Struct, frozen=True):
     """Write a message of somebody else to disk, unless it is there; the mailbox answers with a `Kept`."""
 
     message: Incoming
@@ -29,8 +27,7 @@ class KeepIncoming:
     """How many of its writer may wait for consent."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeepState:
+class KeepState(msgspec.Struct, frozen=True):
     """Write the new state of one's own message."""
 
     id: MessageId
@@ -38,37 +35,32 @@ class KeepState:
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class KeepRead:
+class KeepRead(msgspec.Struct, frozen=True):
     """The recipient has read one's own messages up to this one; the mailbox answers with those it moved."""
 
     peer: NameKey
     up_to: MessageId
 
 
-@dataclass(frozen=True, slots=True)
-class KeepSeen:
+class KeepSeen(msgspec.Struct, frozen=True):
     """This user has looked at somebody's messages; the mailbox answers with the last one that was new."""
 
     peer: NameKey
 
 
-@dataclass(frozen=True, slots=True)
-class KeepContact:
+class KeepContact(msgspec.Struct, frozen=True):
     """Write what is known of somebody."""
 
     contact: Contact
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseHeld:
+class ReleaseHeld(msgspec.Struct, frozen=True):
     """Somebody was accepted: their held messages become received; the mailbox answers with them."""
 
     peer: NameKey
 
 
-@dataclass(frozen=True, slots=True)
-class DeclineHeld:
+class DeclineHeld(msgspec.Struct, frozen=True):
     """Somebody was declined: the texts of their held messages go; the mailbox answers with the ids."""
 
     peer: NameKey
@@ -76,46 +68,40 @@ class DeclineHeld:
     """Whether the sender is not told (block)."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendFrames:
+class SendFrames(msgspec.Struct, frozen=True):
     """Send frames on a line."""
 
     line: LineId
     frames: tuple[Text | Receipt | Read, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
+class Dial(msgspec.Struct, frozen=True):
     """Ask the phone book for an introduction and open a line."""
 
     peer: NameKey
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class HangUp:
+class HangUp(msgspec.Struct, frozen=True):
     """Close a line."""
 
     line: LineId
     code: LineClose
 
 
-@dataclass(frozen=True, slots=True)
-class Waits:
+class Waits(msgspec.Struct, frozen=True):
     """What is written to somebody waits, because they are offline."""
 
     peer: NameKey
 
 
-@dataclass(frozen=True, slots=True)
-class WatchPresence:
+class WatchPresence(msgspec.Struct, frozen=True):
     """Ask the phone book to tell when this person comes and goes."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(msgspec.Struct, frozen=True):
     """Tell the person at the prompt."""
 
     event: Event

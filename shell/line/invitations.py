@@ -4,7 +4,8 @@ A datagram of anybody else costs a look into this table and no more.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from wire.certificates import Fingerprint
 from wire.tickets import Ticket
@@ -13,8 +14,7 @@ MAX_ANNOUNCED = 1024  # announced callers who have not called yet; beyond, the o
 MAX_STANDING = 4096  # knock ids of contacts, a few for each; beyond, those of the last are left out
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True):
     """What lets one person call another: a ticket of the phone book, or that each has pinned the other."""
 
     id: bytes
@@ -39,8 +39,7 @@ class Admission:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Invitation:
+class Invitation(msgspec.Struct, frozen=True):
     """An admission that the callee knows of, until it expires."""
 
     admission: Admission
@@ -71,7 +70,7 @@ class Invitations:
                 break
             known = self._standing.get(invitation.admission.id)
             nonce = known.nonce if known else invitation.nonce
-            standing[invitation.admission.id] = replace(invitation, nonce=nonce)
+            standing[invitation.admission.id] = msgspec.structs.replace(invitation, nonce=nonce)
         self._standing = standing
 
     def find(self, knock_id: bytes, now: float) -> Invitation | None:
@@ -85,5 +84,5 @@ class Invitations:
         if invitation is None or invitation.admission.signed != signed:
             return None
         if self._announced.pop(knock_id, None) is None:
-            self._standing[knock_id] = replace(invitation, nonce=fresh)
+            self._standing[knock_id] = msgspec.structs.replace(invitation, nonce=fresh)
         return invitation

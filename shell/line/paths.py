@@ -8,8 +8,9 @@ it was answered: whoever copies a datagram of ours from elsewhere moves nothing.
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from shell.line.candidates import MAX_CANDIDATES, RELAYED_PORT, Address, Candidate, PathKind
 from wire.paths import PathProbe, PathProbeKind, decode_path_probe, encode_path_probe
@@ -27,8 +28,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-@dataclass(frozen=True, slots=True)
-class _Ping:
+class _Ping(msgspec.Struct, frozen=True):
     address: Address
     sent: float
     moved: bool

@@ -5,10 +5,10 @@ connection ids route datagrams (RFC 8999 §5).
 """
 
 import contextlib
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 from qh3.quic import events as qh3_events
 from qh3.quic.configuration import QuicConfiguration
 from qh3.quic.connection import QuicConnection, QuicConnectionError
@@ -31,20 +31,17 @@ _UNIDIRECTIONAL = 0x02  # of a stream id (RFC 9000 §2.1)
 _LONG_HEADER, _FIXED_BIT, _INITIAL_MASK, _INITIAL = 0x80, 0x40, 0x30, 0x00
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(msgspec.Struct, frozen=True):
     """The handshake is complete: the callee's certificate is proven."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """Bytes of the frame stream."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StreamReceived:
+class StreamReceived(msgspec.Struct, frozen=True):
     """Bytes of a stream that the other side opened."""
 
     stream: int
@@ -53,30 +50,26 @@ class StreamReceived:
     """Whether nothing follows."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamCut:
+class StreamCut(msgspec.Struct, frozen=True):
     """A stream is over before its end: its sender reset it, or its receiver wants no more of it."""
 
     stream: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """The connection is over; `code` is None unless one side closed it with an application code."""
 
     code: int | None
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class RouteAdded:
+class RouteAdded(msgspec.Struct, frozen=True):
     """Datagrams to this connection id belong here too."""
 
     connection_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RouteRemoved:
+class RouteRemoved(msgspec.Struct, frozen=True):
     """Datagrams to this connection id no longer belong here."""
 
     connection_id: bytes

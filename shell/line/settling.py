@@ -1,14 +1,14 @@
 """Who waits to hear what becomes of a message, and for how long. Lives on the event loop's thread."""
 
 import asyncio
-from dataclasses import dataclass
+
+import msgspec
 
 from shell.line.model import MessageId, Outgoing, State
 from wire.names import NameKey
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True):
     """What became of a message within the patience of whoever asked."""
 
     state: State
@@ -16,8 +16,7 @@ class Settled:
     """Whether the phone book says that the recipient is not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """A message that is on this disk, and the future of what becomes of it."""
 
     message: Outgoing

@@ -13,9 +13,10 @@ import threading
 from bisect import bisect_right
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+import msgspec
 
 from shell.line.errors import CannotSend
 from wire.frames import TransferKind
@@ -49,8 +50,7 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(msgspec.Struct, frozen=True):
     """Some bytes of a parcel: those of a file, or given ones."""
 
     start: int
@@ -59,8 +59,7 @@ class _Piece:
     mtime_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(msgspec.Struct, frozen=True):
     """What a path holds, as it will travel."""
 
     path: str
