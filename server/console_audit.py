@@ -1,6 +1,7 @@
 """Commands of the admin console about what operators did: the journal, and taking things back."""
 
 import argparse
+import re
 from typing import TYPE_CHECKING, assert_never
 
 from rich.console import RenderableType
@@ -9,7 +10,7 @@ from server import actions
 from server.actions import AnyDeed, Change, EntryInfo, ListEntries, Undo, Verdict, VerifyJournal
 from server.console_changes import ShownChange, changed, counted, named
 from server.console_names import dry_run_argument, reason_argument
-from shell.kit.command import Command, Listing, Outcome, Parser
+from shell.kit.command import Command, Listing, Outcome, Parser, checked, quantity
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.times import moment
 from wire.display import safe
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from server.console import AdminConsole
 
 TOPIC = "Audit"
+_DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
 LAST = 20  # entries that `audit` shows
 
 
@@ -125,17 +127,16 @@ def _audit(app: "AdminConsole", arguments: argparse.Namespace) -> Outcome:
 
 
 def _digest(text: str | None) -> bytes | None:
-    try:
-        return bytes.fromhex(text) if text else None
-    except ValueError:
-        raise CommandError(
-            "A digest is 64 hexadecimal characters.", code="usage", exit_code=ExitCode.USAGE
-        ) from None
+    if text is None:
+        return None
+    if _DIGEST.fullmatch(text) is None:
+        raise CommandError("A digest is 64 hexadecimal characters.", code="usage", exit_code=ExitCode.USAGE)
+    return bytes.fromhex(text)
 
 
 def _undo(app: "AdminConsole", arguments: argparse.Namespace) -> ShownChange:
     try:
-        number = int(arguments.number)
+        number = quantity(arguments.number)
     except ValueError:
         raise CommandError(
             f"{safe(arguments.number)} is no number of an entry; see `audit`.",
@@ -150,7 +151,9 @@ def _audit_arguments(parser: Parser) -> None:
     parser.add_argument(
         "verify", nargs="?", choices=("verify",), help="check that nothing was changed or removed"
     )
-    parser.add_argument("--last", type=int, default=LAST, metavar="N", help=f"show so many ({LAST})")
+    parser.add_argument(
+        "--last", type=checked(quantity), default=LAST, metavar="N", help=f"show so many ({LAST})"
+    )
     parser.add_argument("--digest", metavar="HEX", help="with verify: one noted earlier must be in the chain")
 
 

@@ -22,9 +22,9 @@ from server.actions import (
 )
 from server.console_changes import ShownChange, changed, counted
 from server.console_names import complete_accounts, dry_run_argument, reason_argument
-from shell.kit.command import Command, Listing, Outcome, Parser, Said, checked
+from shell.kit.command import Command, Listing, Outcome, Parser, Said, checked, quantity
 from shell.kit.errors import CommandError, ExitCode
-from shell.kit.times import duration, moment
+from shell.kit.times import moment, span
 from wire.display import safe
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _ban_arguments(parser: Parser) -> None:
     )
     reason_argument(parser, "told to them")
     parser.add_argument(
-        "--for", dest="time", type=checked(duration), metavar="TIME", help="as 2h or 7d; else for good"
+        "--for", dest="time", type=checked(span), metavar="TIME", help="as 2h or 7d; else for good"
     )
     _target_argument(parser)
 
@@ -177,11 +177,11 @@ def _registration_arguments(parser: Parser) -> None:
 
 
 def _invite_arguments(parser: Parser) -> None:
-    parser.add_argument("--count", type=int, default=1, metavar="N", help="so many codes (1)")
+    parser.add_argument("--count", type=checked(quantity), default=1, metavar="N", help="so many codes (1)")
     parser.add_argument(
         "--for",
         dest="time",
-        type=checked(duration),
+        type=checked(span),
         default=INVITE_LIFE,
         metavar="TIME",
         help=f"good for ({INVITE_LIFE})",

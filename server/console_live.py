@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from cmd2 import rich_utils
 from rich.live import Live
 
-from shell.kit.command import Outcome, Parser, checked
+from shell.kit.command import Outcome, Parser, checked, quantity
 from shell.kit.records import unread
-from shell.kit.times import duration
+from shell.kit.times import span
 
 if TYPE_CHECKING:
     from server.console import AdminConsole
@@ -23,9 +23,9 @@ def live_arguments(parser: Parser) -> None:
     """The options of a command that can refresh."""
     parser.add_argument("--live", action="store_true", help="refresh in place until Ctrl-C")
     parser.add_argument(
-        "--every", type=checked(duration), default=EVERY, metavar="TIME", help=f"with --live ({EVERY})"
+        "--every", type=checked(span), default=EVERY, metavar="TIME", help=f"with --live ({EVERY})"
     )
-    parser.add_argument("--count", type=int, metavar="N", help="with --live: end after N looks")
+    parser.add_argument("--count", type=checked(quantity), metavar="N", help="with --live: end after N looks")
 
 
 def show_live(

@@ -32,7 +32,7 @@ from server.console_names import (
 from shell.kit.command import Command, Listing, Outcome, Parser, checked
 from shell.kit.tables import table
 from shell.kit.theme import marked
-from shell.kit.times import ago, duration, moment, past
+from shell.kit.times import ago, moment, past, span
 from wire.display import safe
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _passwd_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--for",
         dest="time",
-        type=checked(duration),
+        type=checked(span),
         default=RESET_LIFE,
         metavar="TIME",
         help=f"good for ({RESET_LIFE})",

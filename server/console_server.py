@@ -15,7 +15,7 @@ from server.console_changes import ShownChange, changed, counted
 from server.console_live import live_arguments, show_live
 from server.console_names import dry_run_argument
 from server.effects import Happened
-from shell.kit.command import Command, Outcome, Parser, Said, checked
+from shell.kit.command import Command, Outcome, Parser, Said, checked, quantity
 from shell.kit.errors import CommandError
 from shell.kit.records import unread
 from shell.kit.tables import table
@@ -140,11 +140,11 @@ def _shutdown(app: "AdminConsole", arguments: argparse.Namespace) -> ShownChange
 def _watch_arguments(parser: Parser) -> None:
     parser.add_argument("switch", nargs="?", default="on", choices=("on", "off"), help="the feed")
     parser.add_argument("--only", metavar="KINDS", help="only these, as login,login-failed,kick")
-    parser.add_argument("--last", type=int, metavar="N", help="show the last N events instead")
+    parser.add_argument("--last", type=checked(quantity), metavar="N", help="show the last N events instead")
     parser.add_argument(
         "--for", dest="time", type=checked(duration), metavar="TIME", help="end after this time"
     )
-    parser.add_argument("--count", type=int, metavar="N", help="end after N events")
+    parser.add_argument("--count", type=checked(quantity), metavar="N", help="end after N events")
 
 
 def _notice_arguments(parser: Parser) -> None:

@@ -21,7 +21,7 @@ from server.upkeep_actions import (
     ReloadSettings,
     SettingInfo,
 )
-from shell.kit.command import Command, Listing, Outcome, Parser, Said
+from shell.kit.command import Command, Listing, Outcome, Parser, Said, checked
 from shell.kit.times import duration
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _drain_arguments(parser: Parser) -> None:
         "--for",
         dest="time",
         metavar="TIME",
-        type=duration,
+        type=checked(duration),
         default=DRAIN_SECONDS,
         help=f"how long those who are there may stay ({DRAIN_SECONDS:g}s)",
     )

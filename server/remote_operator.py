@@ -17,6 +17,7 @@ from server.effects import Happened
 from server.errors import NotAttached
 from server.operator_wire import (
     MAX_ANSWER,
+    MAX_CALL,
     Answer,
     Call,
     Denied,
@@ -94,9 +95,12 @@ class RemoteOperator:
         self._socket.close()
 
     def _send(self, line: FromConsole) -> None:
+        encoded = encode(line)
+        if len(encoded) > MAX_CALL:
+            raise Refused(ErrorCode.INVALID_PARAMS, "That is too long for the phone book; write less.")
         try:
             with self._writing:
-                self._socket.sendall(encode(line))
+                self._socket.sendall(encoded)
         except OSError:
             raise _stopped() from None
 

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from shell.commands.names import name_argument, named
 from shell.events import Event, TransferEnd
-from shell.kit.command import Command, Listing, Outcome, Parser, Said, checked
+from shell.kit.command import Command, Listing, Outcome, Parser, Said, checked, quantity
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.times import duration
 from shell.line.errors import Damaged
@@ -349,7 +349,7 @@ def _no_wait(parser: Parser) -> None:
 
 def _cancel_arguments(parser: Parser) -> None:
     parser.add_argument(
-        "number", metavar="NUMBER", type=int, help="of the transfer", completer=_complete_open
+        "number", metavar="NUMBER", type=checked(quantity), help="of the transfer", completer=_complete_open
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from shell.commands.scripts import filter_arguments, wanted
 from shell.filters import KINDS
-from shell.kit.command import Command, Listing, Parser, Said
+from shell.kit.command import Command, Listing, Parser, Said, checked, quantity
 from shell.kit.errors import CommandError, ExitCode
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _on_arguments(parser: Parser) -> None:
 
 
 def _off_arguments(parser: Parser) -> None:
-    parser.add_argument("number", type=int, metavar="NUMBER", help="which, as `on` lists them")
+    parser.add_argument("number", type=checked(quantity), metavar="NUMBER", help="which, as `on` lists them")
 
 
 COMMANDS: tuple[Command["UserConsole"], ...] = (

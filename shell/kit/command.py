@@ -20,7 +20,10 @@ _OPTION = re.compile(r"(?P<option>--[a-z][a-z-]*)(?P<inline>=\S+)?(?=\s|$)")
 _VALUE = re.compile(r"(?:\"(?P<quoted>[^\"]*)\"|(?P<bare>\S+))(?=\s|$)")
 _BAD_CHOICE = re.compile(r"invalid choice: '(?P<wrong>[^']*)' \(choose from (?P<choices>[^)]*)\)")
 _MISSING = re.compile(r"the following arguments are required: (?P<names>.*)")
+_NUMBER = re.compile(r"[0-9]{1,10}")
 _BAD_OPTION = re.compile(r"unrecognized arguments:.*?(?P<wrong>--[a-z-]+)")
+
+MAX_QUANTITY = 999_999_999  # of what a person asks for by number
 
 T = TypeVar("T")
 AppT = TypeVar("AppT", bound="cmd2.Cmd")
@@ -125,6 +128,13 @@ def checked(convert: Callable[[str], T]) -> Callable[[str], T]:
     return type_
 
 
+def quantity(text: str) -> int:
+    """How many, or which; 1 at least. Raises ValueError with a sentence."""
+    if _NUMBER.fullmatch(text) is None or not 1 <= int(text) <= MAX_QUANTITY:
+        raise ValueError(f"{text!r} is no number from 1 to {MAX_QUANTITY:,}")
+    return int(text)
+
+
 def pattern_argument(parser: "Parser", completer: Callable[..., cmd2.Completions]) -> None:
     """Which names, of all that there are."""
     parser.add_argument(
@@ -194,7 +204,7 @@ class Parser(cmd2.Cmd2ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises `CommandError` with the nearest right spelling where there is one."""
         usage = " ".join(strip_style(self.format_usage()).split()).removeprefix("Usage: ")
-        wrong = message.splitlines()[0]
+        wrong = message.splitlines()[0].rstrip(".")
         if found := _MISSING.match(wrong):
             *others, last = found["names"].split(", ")
             wrong = f"{', '.join(others)} and {last} are missing" if others else f"{last} is missing"

@@ -16,8 +16,16 @@ def duration(text: str) -> float:
     """Seconds from `90`, `60s`, `5m`, `1.5h` or `2d`. Raises ValueError with a sentence."""
     found = _DURATION.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is no duration; write 90, 60s, 5m or 2h")
+        raise ValueError(f"{text!r} is no duration; write 90, 60s, 5m, 2h or 7d")
     return float(found[1]) * _SECONDS[found[2] or "s"]
+
+
+def span(text: str) -> float:
+    """A duration in which something can happen. Raises ValueError with a sentence."""
+    seconds = duration(text)
+    if not seconds:
+        raise ValueError(f"{text!r} is over at once; write 60s, 5m, 2h or 7d")
+    return seconds
 
 
 def next_clock(text: str, now: float) -> float:
@@ -96,4 +104,8 @@ def parse_moment(text: str, now: datetime) -> datetime:
 
 def past(text: str) -> float:
     """A moment in the past, in seconds since the epoch. Raises `MomentUnknown`."""
-    return parse_moment(text, datetime.fromtimestamp(time()).astimezone()).timestamp()
+    now = datetime.fromtimestamp(time()).astimezone()
+    moment = parse_moment(text, now)
+    if moment > now:
+        raise MomentUnknown(f"{text!r} is still to come; write a moment in the past, as yesterday, 3d or 1w.")
+    return moment.timestamp()

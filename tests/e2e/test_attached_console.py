@@ -90,6 +90,30 @@ def test_one_shots_json_pipes_and_exit_codes(server: Server, tmp_path: Path) -> 
     assert console(server.folder, "-c", "inspect").returncode == 2
 
 
+def test_numbers_times_and_digests_that_mean_nothing_are_refused(server: Server) -> None:
+    sign_up(server, "alice")
+    refused = {
+        "stats --live --count 0": "'0' is no number from 1 to",
+        "watch --last 0": "'0' is no number from 1 to",
+        "watch --count -2": "'-2' is no number from 1 to",
+        "audit --last 0": "'0' is no number from 1 to",
+        "undo 99999999999999999999": "is no number of an entry",
+        "ban alice --for 0s": "'0s' is over at once",
+        "passwd alice --for 0s": "'0s' is over at once",
+        "invite --for 0h": "'0h' is over at once",
+        "stats --live --every 0s": "'0s' is over at once",
+        "drain --for 1x": "'1x' is no duration; write 90, 60s, 5m, 2h or 7d",
+        "prune --idle-since 2100-01-01 --dry-run": "'2100-01-01' is still to come",
+        "prune --idle-since tomorrow": "3d or 1w. Usage: ",
+        "audit verify --digest 00": "A digest is 64 hexadecimal characters.",
+        f"notice {'x' * 70_000}": "That is too long for the phone book; write less.",
+    }
+    ended = console(server.folder, stdin="".join(f"{line}\n" for line in (*refused, "clients")))
+    assert ended.stdout == "Nobody is logged in.\n"
+    for said, (line, wrong) in zip(ended.stderr.splitlines(), refused.items(), strict=True):
+        assert wrong in said, (line[:80], said)
+
+
 def test_no_phone_book_is_one_line(tmp_path: Path) -> None:
     ended = console(tmp_path / "none", "-c", "stats")
     assert (ended.returncode, ended.stderr.count("\n")) == (3, 1)

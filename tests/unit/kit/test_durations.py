@@ -19,7 +19,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "5 m", "-1", "1e3", "1w", "9" * 20])
 def test_what_is_no_duration_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match="is no duration; write 90, 60s, 5m or 2h"):
+    with pytest.raises(ValueError, match="is no duration; write 90, 60s, 5m, 2h or 7d"):
         duration(text)
 
 
