@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TextIO
 
 import cmd2
+from cmd2.exceptions import RedirectionError
 from cmd2.parsing import Statement
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -20,7 +21,7 @@ from shell.kit.errors import CommandError, ExitCode
 from shell.kit.hanging import Hanging, hung, sentence
 from shell.kit.prompt import PromptApp
 from shell.kit.recorder import TRANSCRIPT, Recorder
-from shell.kit.records import unwritable, write_records
+from shell.kit.records import no_room, unwritable, write_records
 from shell.kit.theme import ALARM
 from shell.kit.typed import between_words, readable
 from shell.kit.verbatim import VerbatimParser
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 PASSWORD_VARIABLE = "PARLEY_PASSWORD"  # noqa: S105
 # What cmd2 says, in its own words.
 _UNCLOSED = "Invalid syntax: No closing quotation"
+_NO_FILE = "Clipboard access not allowed"
 _NO_HELP = "No help on "
 _PIPE_ENDED = "Pipe process exited"
 
@@ -232,7 +234,10 @@ class ConsoleApp(PromptApp):
 
     def perror(self, *objects: Any, style: Any = None, **options: Any) -> None:
         """Prints on this console's own error stream."""
-        if objects and (known := self._reworded(str(objects[0]))) is not None:
+        known = self._reworded(objects[0]) if objects else None
+        if known is None and self.json_output:
+            known = CommandError(" ".join(map(str, objects)))
+        if known is not None:
             self.report(known)
             return
         if self.exit is ExitCode.DONE:
@@ -244,7 +249,7 @@ class ConsoleApp(PromptApp):
         """One line for every error; what nobody foresaw goes into the log with its traceback."""
         known = self.translate(exception)
         if known is None and isinstance(exception, OSError):
-            known = unwritable(self.stdout)
+            known = unwritable(self.stdout) or no_room(exception)
         if known is None:
             log.error("event=command_fault", exc_info=exception)
             known = CommandError(
@@ -262,8 +267,15 @@ class ConsoleApp(PromptApp):
             f"{command!r} is no command here. {hint}", code="unknown-command", exit_code=ExitCode.USAGE
         )
 
-    def _reworded(self, said: str) -> CommandError | None:
+    def _reworded(self, error: object) -> CommandError | None:
         """What cmd2 says of a line, as this console says it; None for anything else."""
+        said, cause = str(error), getattr(error, "__cause__", None)
+        if isinstance(error, RedirectionError) and isinstance(cause, OSError):
+            return CommandError(
+                f"The output cannot go to {cause.filename}: {cause.strerror}.", code="output-failed"
+            )
+        if said == _NO_FILE:
+            return CommandError("Say where the output is to go: `> FILE` or `>> FILE`.", code="output-failed")
         if said == _UNCLOSED:
             sentence = 'A quotation mark is not closed; close it, or write \\" for the mark itself.'
             return CommandError(sentence, code="unclosed-quotation")

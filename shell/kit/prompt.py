@@ -69,6 +69,7 @@ class PromptApp(cmd2.Cmd):
                 stdin=stdin,
                 stdout=stdout,
                 allow_cli_args=False,
+                allow_clipboard=False,
                 enable_bottom_toolbar=not plain,
                 persistent_history_file=private_file(history_file),
                 refresh_interval=0.0 if plain else REFRESH,

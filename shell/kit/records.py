@@ -1,6 +1,7 @@
 """What `--json` prints, one object a line; and outputs that take no more."""
 
 import contextlib
+import errno
 import io
 import os
 import select
@@ -12,6 +13,8 @@ import msgspec
 from shell.kit.errors import CommandError
 from shell.kit.theme import unicode_works
 from wire.display import escaped
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def write_records(stream: TextIO, records: Iterable[object]) -> None:
@@ -48,3 +51,10 @@ def unwritable(stream: TextIO) -> CommandError | None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return CommandError(f"The output cannot be written: {error.strerror}.", code="output-failed")
     return None
+
+
+def no_room(error: OSError) -> CommandError | None:
+    """What to say of a file that takes no more of the output that was sent there; None for another error."""
+    if error.errno not in _FULL:
+        return None
+    return CommandError(f"The output cannot be written: {error.strerror}.", code="output-failed")

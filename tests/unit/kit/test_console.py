@@ -166,6 +166,22 @@ def test_what_nobody_foresaw_is_one_line_and_the_console_goes_on() -> None:
 def test_errors_in_json_are_objects() -> None:
     said, _ = run("fail foreseen", as_json=True)
     assert json.loads(said) == {"error": "cannot", "message": "That cannot be; do this instead."}
+    for line in ("set theme nosuch", "run_script nosuch", "help '", "help > /nosuch/file"):
+        said, code = run(line, as_json=True)
+        assert json.loads(said)["message"], line
+        assert code is ExitCode.USER, line
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("help > /dev/full", "The output cannot be written: No space left on device."),
+        ("help > /nosuch/file", "The output cannot go to /nosuch/file: No such file or directory."),
+        ("help >", "Say where the output is to go: `> FILE` or `>> FILE`."),
+    ],
+)
+def test_an_output_that_cannot_be_redirected_is_one_line(line: str, message: str) -> None:
+    assert run(line) == (message + "\n", ExitCode.USER)
 
 
 @pytest.mark.parametrize(
