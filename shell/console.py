@@ -120,6 +120,8 @@ class UserConsole(ConsoleApp):
         self.keyboard = Keyboard(self)
         self.watched_transfers: set[int] = set()
         """Numbers of transfers whose end a command tells."""
+        self.watched_questions: set[str] = set()
+        """Ids of questions whose answers a command shows."""
         self.folder = folder
         self._network: tuple[Bridge, Messenger] | None = None
         self._network_lock = threading.Lock()
@@ -373,13 +375,14 @@ class UserConsole(ConsoleApp):
             self.chat_with = None
         # Asked before the command that watches is woken, since it says itself what became of it.
         watched = isinstance(event, TransferEnd) and event.number in self.watched_transfers
+        answers = isinstance(event, MessageArrived) and event.answers in self.watched_questions
         if not (isinstance(event, MessageProgressed) and event.state in _ON_THE_WAY):
             self.inbox.put(event)
         self.hooks.heard(event)
         if not self.interactive or watched:
             return
         there = self.attention.heard(event, self.user)
-        if not self.chat.heard(event):
+        if not self.chat.heard(event) and not answers:
             shown = news(event, time_format=self.settings.time_format, plain=self.plain)
             if shown is not None:
                 self.announce(shown)

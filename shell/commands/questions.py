@@ -125,7 +125,12 @@ def ask(app: "UserConsole", arguments: argparse.Namespace) -> Answered:
     line = app.messenger.line
     written = app.call(line.write(name, arguments.question, choices=arguments.choices))
     asked = written.message.id.hex()
-    answer = app.inbox.take(lambda event: _answers(event, asked), arguments.timeout)
+    app.watched_questions.add(asked)
+    try:
+        answer = app.inbox.take(lambda event: _answers(event, asked), arguments.timeout)
+    finally:
+        app.watched_questions.discard(asked)
+    answer = answer or app.inbox.take(lambda event: _answers(event, asked), 0.0)  # in this very moment
     if not isinstance(answer, MessageArrived):
         state = app.call(line.settled(written, 0.0)).state.value
         raise CommandError(
@@ -180,6 +185,7 @@ def roll(app: "UserConsole", arguments: argparse.Namespace) -> Rolled:
             call.failed(name, str(error))
         else:
             written[message.id.hex()] = message
+            app.watched_questions.add(message.id.hex())
             call.asked(name, message.id.hex())
 
     async def ask_all() -> None:
@@ -190,16 +196,25 @@ def roll(app: "UserConsole", arguments: argparse.Namespace) -> Rolled:
         moved = [call.moved(key, line.core.state_of(message)) for key, message in written.items()]
         return True if any(moved) else None
 
+    def take(patience: float) -> bool:
+        """Whether one more has answered."""
+        came = app.inbox.take(lambda event: _answered(event, written), patience)
+        if isinstance(came, MessageArrived):
+            call.answered(came.answers, came.text)
+        return came is not None
+
     deadline = monotonic() + arguments.wait
-    app.call(ask_all(), arguments.wait + app.settings.message_patience)
     seen_enough = (KeyboardInterrupt,) if app.interactive else ()
-    with contextlib.suppress(*seen_enough), app.live_view() as show:
-        while call.open and (left := deadline - monotonic()) > 0:
-            came = app.inbox.take(lambda event: _answered(event, written), min(LOOK, left))
-            if isinstance(came, MessageArrived):
-                call.answered(came.answers, came.text)
-            if look() or came is not None:
-                show(Rolled(call.calls, arguments.csv))
+    try:
+        app.call(ask_all(), arguments.wait + app.settings.message_patience)
+        with contextlib.suppress(*seen_enough), app.live_view() as show:
+            while call.open and (left := deadline - monotonic()) > 0:
+                if take(min(LOOK, left)) or look():
+                    show(Rolled(call.calls, arguments.csv))
+    finally:
+        app.watched_questions.difference_update(written)
+    while take(0.0):
+        pass  # who answered in this very moment
     look()
     return Rolled(call.calls, arguments.csv)
 

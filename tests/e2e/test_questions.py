@@ -61,3 +61,12 @@ def test_a_roll_call_shows_who_is_where_while_it_waits(server: Server, tmp_path:
         alice.type("\x03")
         alice.see("^alice> ?$")
         alice.see("^bob +answered +here")
+        # What a command has shown is not told again, neither here nor there.
+        alice.enter('ask bob "and well?" --choices fine,bad')
+        bob.see("alice asks: and well\\?")
+        bob.enter("answer alice FINE")
+        alice.see("^fine$")
+        alice.enter("visibility")
+        alice.see("Your visibility is online")
+        alice.see(r"^ alice ● online \| 1 queued \| 127")
+        assert "answers: " not in alice.text
