@@ -30,7 +30,7 @@ from shell.events import (
     SessionEnded,
     StatusChanged,
 )
-from shell.line.errors import LineError
+from shell.line.errors import CannotSend, LineError
 from shell.line.line import Line
 from shell.line.model import State
 from shell.line.settling import Written
@@ -40,6 +40,7 @@ from shell.settings import ShellSettings, data_folder
 from wire.display import safe
 from wire.errors import ErrorCode, Refused, WireError
 from wire.messages import Person, Profile, Status, Visibility
+from wire.names import name_key
 
 __all__ = [
     "Entered",
@@ -131,6 +132,8 @@ class Entered(Messenger):
     async def _write(self, name: str, text: str, choices: tuple[str, ...] | None, answers: bytes) -> Written:
         contact = self.line.core.contact(name)
         shown = contact.name if contact is not None else (await self.whois(name)).name
+        if name_key(shown) == name_key(self.user or ""):
+            raise CannotSend("That is you; nobody else would ever take it.")
         return await self.line.write(shown, text, choices=choices, answers=answers)
 
     def _arrived(self, event: Event) -> None:

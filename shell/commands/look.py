@@ -288,6 +288,10 @@ def forget(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
         question = (
             f"Forget {count:,} {'message' if count == 1 else 'messages'} with {safe(name)} for good? [y/N] "
         )
+        if not app.asks:
+            raise CommandError(
+                "There is no terminal to ask; to forget all the same: --yes.", code="no-terminal"
+            )
         if app.ask(question).strip().lower() not in ("y", "yes"):
             raise CommandError("Nothing was forgotten.", code="cancelled")
     gone = app.call(mailbox.read(lambda connection: finding.forget(connection, key)))

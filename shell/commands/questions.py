@@ -169,7 +169,10 @@ def answer(app: "UserConsole", arguments: argparse.Namespace) -> Delivered:
 def roll(app: "UserConsole", arguments: argparse.Namespace) -> Rolled:
     """Asks many at once, and shows how far everybody is while it waits."""
     check_text(arguments.text)
-    names = expanded(arguments.names, app.groups())
+    own = name_key(app.messenger.user or "")
+    names = [name for name in expanded(arguments.names, app.groups()) if name_key(name) != own]
+    if not names:
+        raise CommandError("That is you; name others.", code="self")
     if len(names) > MAX_ROLL:
         raise CommandError(f"A roll call asks {MAX_ROLL} people at most.", code="too-many")
     line = app.messenger.line

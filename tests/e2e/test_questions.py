@@ -1,11 +1,13 @@
 """A question from a script waits for a person's answer and ends with its exit code."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from shell.api import LineError, enter
 from tests.e2e.world import PASSWORD, PATIENCE, Server, environment, parley, shell, sign_up
 
 
@@ -39,6 +41,34 @@ def test_ask_ends_with_the_answer(server: Server, tmp_path: Path, answer: str, c
     assert "alice: reboot db1?" in said
 
 
+def test_nobody_asks_or_writes_to_themselves(server: Server, tmp_path: Path) -> None:
+    """What nobody takes would wait on this disk for ever, and `wait delivered` with it."""
+
+    async def write() -> None:
+        data = tmp_path / "alice"
+        async with enter("alice", PASSWORD, server=server.address, data=data, signup=True) as me:
+            with pytest.raises(LineError, match="That is you"):
+                await me.send("Alice", "hello")
+
+    asyncio.run(write())
+    ended = parley(
+        *("--server", server.address, "--data", str(tmp_path / "alice"), "--user", "alice"),
+        *("-c", "group lab1 alice", "-c", "wait delivered --timeout 10s", "-c", "roll lab1 present?"),
+    )
+    assert ended.stdout.splitlines() == ["The group lab1 is alice.", "Everything is delivered."]
+    assert (ended.stderr, ended.returncode) == ("That is you; name others.\n", 1)
+
+
+def test_what_was_said_is_not_forgotten_unasked(server: Server, tmp_path: Path) -> None:
+    options = "--server", server.address, "--data", str(tmp_path / "alice")
+    for name in ("bob", "alice"):
+        parley(*options, "-c", f"signup {name}")
+    ended = parley(*options, "--user", "alice", "-c", "msg bob hi", stdin="")
+    assert ended.returncode == 6, ended.stderr
+    ended = parley(*options, "--user", "alice", "-c", "forget bob")
+    assert ended.stderr == "There is no terminal to ask; to forget all the same: --yes.\n"
+
+
 def test_a_roll_call_shows_who_is_where_while_it_waits(server: Server, tmp_path: Path) -> None:
     with shell(server.address, tmp_path / "alice") as alice, shell(server.address, tmp_path / "bob") as bob:
         sign_up(alice, "alice")
@@ -48,8 +78,8 @@ def test_a_roll_call_shows_who_is_where_while_it_waits(server: Server, tmp_path:
         alice.see("bob wants to talk to you")
         alice.enter("accept bob")
         alice.see("bob may write to you now")
-        alice.enter("group lab1 bob carol")
-        alice.see("The group lab1 is bob, carol")
+        alice.enter("group lab1 alice bob carol")
+        alice.see("The group lab1 is alice, bob, carol")
         alice.type("roll la\t")
         alice.see("^alice> roll lab1 ?$")
         alice.type('"present?" --wait 25s\r')
