@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TOPIC = "Account"
 TOO_SHORT = f"A password needs {MIN_PASSWORD} characters or more."  # as the phone book says it
+_INVITE = (ErrorCode.INVITE_NEEDED, ErrorCode.INVITE_REFUSED)
 VISIBILITIES = tuple(visibility.value for visibility in Visibility)
 LOGIN_PATIENCE = 60.0  # seconds; many may log in at once, each with a costly hash
 
@@ -131,15 +132,24 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def signup(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
-    """Asks for the password twice where a person types it, of a name that can be."""
+    """Asks a person for the password twice, and for an invitation where the phone book wants one."""
     try:
         check_name(arguments.name)
     except BadName as error:
         raise Refused(ErrorCode.BAD_NAME, str(error)) from None
     app.call(app.messenger.reach())
     password = _new_password(app, "Password: ", arguments.password_file)
-    app.call(app.messenger.signup(arguments.name, password, arguments.invite), LOGIN_PATIENCE)
-    return _logged_in(app)
+    invite = arguments.invite
+    while True:
+        try:
+            app.call(app.messenger.signup(arguments.name, password, invite), LOGIN_PATIENCE)
+        except Refused as refused:
+            if refused.code not in _INVITE or arguments.invite or not app.interactive:
+                raise
+            app.tell(safe(str(refused)))
+            invite = app.ask("Invitation: ").strip()
+        else:
+            return _logged_in(app)
 
 
 def login(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:

@@ -35,5 +35,7 @@ class Words(Text):
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """From the longest group to all of it in a row."""
-        least = Text.__rich_measure__(in_groups(self, 0), console, options).minimum
-        return Measurement(least, Text.__rich_measure__(self, console, options).maximum)
+        whole = Text.__rich_measure__(self, console, options)
+        if (grouped := in_groups(self, 0)) is self:
+            return whole
+        return Measurement(Text.__rich_measure__(grouped, console, options).minimum, whole.maximum)

@@ -1,13 +1,15 @@
 """The first run: a phone book is found, or hosted, and an account made, with no file to edit."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from shell.datafolder import DataFolder, Joined
-from tests.e2e.world import PASSWORD, Server, Terminal, parley
+from tests.e2e.world import PASSWORD, PATIENCE, Server, Terminal, environment, parley, shell
 
 SETTINGS = '[shell]\ndiscover = "{}"\n[server]\nargon2_memory_kib = 8192\n'
 
@@ -103,6 +105,28 @@ def test_whoever_joins_is_asked_until_the_account_is_there(
         alice.see(r"The name or the password is not right\.\nYour name there: ?$")
         make_account(alice, "alice")
         alice.see(f"You are logged in as alice at {re.escape(server.address)}")
+
+
+def test_whoever_needs_an_invitation_is_asked_for_it_and_keeps_the_password(
+    server: Server, tmp_path: Path
+) -> None:
+    operator = [sys.executable, "-m", "server.main", "console", "--data", str(server.folder)]
+    asked = [*operator, "-c", "registration invite", "-c", "invite"]
+    made = subprocess.run(
+        asked, capture_output=True, text=True, check=True, timeout=PATIENCE, env=environment()
+    )
+    code = re.findall(r"(?:\w{4}-){3}\w{4}", made.stdout)[0]
+    with shell(server.address, tmp_path / "carol") as carol:
+        carol.see("^parley> ?$")
+        carol.enter("signup carol")
+        for question in "Password", "Again":
+            carol.see(f"^{question}: ?$")
+            carol.enter(PASSWORD)
+        carol.see(r"by invitation.*\n?.*\nInvitation: ?$")
+        carol.enter("0000-1111-2222-3333")
+        carol.see(r"That invite is not good.*\nInvitation: ?$")
+        carol.enter(code)
+        carol.see("You are logged in as carol")
 
 
 def test_a_script_joins_and_later_commands_go_there(server: Server, tmp_path: Path) -> None:
