@@ -74,14 +74,16 @@ class Inbox:
                 self._keep(event)
             self._arrived.notify_all()
 
-    def take(self, fits: Callable[[Event], bool], patience: float) -> Event | None:
-        """Removes the first event that fits, waiting for it up to `patience` seconds."""
+    def take(
+        self, fits: Callable[[Event], bool], patience: float, over: Callable[[], bool] = lambda: False
+    ) -> Event | None:
+        """Removes the first event that fits, waiting for it up to `patience` seconds, or until `over`."""
         wanted = _Wanted(fits)
         with self._arrived:
             wanted.event = self._first(fits)
             self._wanted.append(wanted)
             try:
-                return self.until(lambda: wanted.event, patience)
+                return self.until(lambda: wanted.event, patience, over)
             except BaseException:  # Ctrl-C: it waits for the next who asks
                 if wanted.event is not None:
                     self._keep(wanted.event)
@@ -89,11 +91,13 @@ class Inbox:
             finally:
                 self._wanted.remove(wanted)
 
-    def until(self, found: Callable[[], T | None], patience: float) -> T | None:
-        """What `found` finds, asked again with every event, up to `patience` seconds."""
+    def until(
+        self, found: Callable[[], T | None], patience: float, over: Callable[[], bool] = lambda: False
+    ) -> T | None:
+        """What `found` finds, asked again with every event, up to `patience` seconds, or until `over`."""
         deadline = monotonic() + patience
         with self._arrived:
-            while (result := found()) is None and (left := deadline - monotonic()) > 0:
+            while (result := found()) is None and (left := deadline - monotonic()) > 0 and not over():
                 self._arrived.wait(min(POLL, left))
             return result
 

@@ -90,7 +90,8 @@ def wait(app: "UserConsole", arguments: argparse.Namespace) -> Waited:
 
 
 def _arrived(app: "UserConsole", arguments: argparse.Namespace) -> Waited:
-    event = app.inbox.take(wanted(arguments).fits, arguments.timeout)
+    ends = arguments.kind == "end"
+    event = app.inbox.take(wanted(arguments).fits, arguments.timeout, lambda: not ends and _left(app))
     if lost := app.inbox.lost(arguments.kind):
         app.remark(
             "events-lost",
@@ -98,7 +99,7 @@ def _arrived(app: "UserConsole", arguments: argparse.Namespace) -> Waited:
             f"no more than {MAX_EVENTS:,} are kept.",
         )
     if event is None:
-        raise _timed_out(arguments)
+        raise _in_vain(app, arguments)
     text = text_of(event)
     match event:
         case MessageArrived():
@@ -134,8 +135,13 @@ def _wait_status(app: "UserConsole", arguments: argparse.Namespace) -> Waited:
 
 
 def _wait_until(app: "UserConsole", arguments: argparse.Namespace, found: Callable[[], object]) -> None:
-    if app.inbox.until(found, arguments.timeout) is None:
-        raise _timed_out(arguments)
+    if app.inbox.until(found, arguments.timeout, lambda: _left(app)) is None:
+        raise _in_vain(app, arguments)
+
+
+def _left(app: "UserConsole") -> bool:
+    """Whether nobody is logged in, so that nothing more can come."""
+    return app.messenger.user is None
 
 
 def _requester(app: "UserConsole", key: str | None) -> str | None:
@@ -145,7 +151,13 @@ def _requester(app: "UserConsole", key: str | None) -> str | None:
     return None
 
 
-def _timed_out(arguments: argparse.Namespace) -> CommandError:
+def _in_vain(app: "UserConsole", arguments: argparse.Namespace) -> CommandError:
+    if arguments.kind != "end" and _left(app):
+        return CommandError(
+            "You are not logged in, so nothing more comes; `wait end` says why a session ended.",
+            code="not-logged-in",
+            exit_code=ExitCode.NETWORK,
+        )
     what = " ".join(filter(None, (arguments.kind, arguments.name, arguments.status)))
     exit_code = ExitCode.QUEUED if arguments.kind == "delivered" else ExitCode.USER
     return CommandError(

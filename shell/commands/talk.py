@@ -80,6 +80,14 @@ def msg(app: "UserConsole", arguments: argparse.Namespace) -> Outcome | None:
         return written.message.id.hex(), await messenger.line.settled(written, app.settings.message_patience)
 
     message_id, settled = app.call(send())
+    contact = messenger.line.core.contact(name)
+    if settled.state is not State.DELIVERED and contact is not None and contact.presented is not None:
+        raise CommandError(
+            f"Queued, but the key of {safe(name)} has changed: it waits for `verify {safe(name)}`, then "
+            f"`accept-key {safe(name)}`.",
+            code="key-changed",
+            exit_code=ExitCode.KEY,
+        )
     brief = app.chat_with is not None and name_key(app.chat_with) == name_key(name)
     return Delivery(name, message_id, settled.state.value, settled.offline, brief)
 

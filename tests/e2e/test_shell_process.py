@@ -174,6 +174,57 @@ def test_commands_come_from_a_pipe(server: Server, tmp_path: Path) -> None:
     assert one_line(ended.stderr).startswith("'nonsense' is no command here.")
 
 
+def test_a_script_does_not_wait_on_when_its_session_has_ended(server: Server, tmp_path: Path) -> None:
+    options = ("--server", server.address, "--data", str(tmp_path / "alice"))
+    parley(*options, "-c", "signup alice")
+    nobody = parley(*options, "-c", "wait message --timeout 20")
+    assert (nobody.returncode, nobody.stderr.partition(",")[0]) == (3, "You are not logged in")
+    waiting = subprocess.Popen(
+        [sys.executable, "-m", "shell.main", *options, "--user", "alice"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(PARLEY_PASSWORD=PASSWORD),
+    )
+    assert waiting.stdin is not None
+    assert waiting.stdout is not None
+    waiting.stdin.write("wait message --timeout 25\nwait end --timeout 1\n")
+    waiting.stdin.flush()
+    assert "You are logged in as alice" in waiting.stdout.readline()
+    parley("--server", server.address, "--data", str(tmp_path / "other"), "-c", "login alice")
+    said, wrong = waiting.communicate(timeout=PATIENCE)
+    assert (said.startswith("Your session was taken over"), waiting.returncode) == (True, 3), (said, wrong)
+    assert wrong == "You are not logged in, so nothing more comes; `wait end` says why a session ended.\n"
+
+
+def test_a_message_that_waits_for_a_changed_key_says_so(server: Server, tmp_path: Path) -> None:
+    def options(name: str, folder: str) -> tuple[str, ...]:
+        return "--server", server.address, "--data", str(tmp_path / folder), "--user", name
+
+    def alice(folder: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "shell.main", *options("alice", folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment(PARLEY_PASSWORD=PASSWORD),
+        )
+
+    for name in ("alice", "bob"):
+        parley("--server", server.address, "--data", str(tmp_path / name), "-c", f"signup {name}")
+    parley(*options("alice", "alice"), "-c", "accept bob")
+    there = ("-c", "wait status alice online --timeout 20", "-c", "msg alice hello")
+    with alice("alice") as at_home:
+        assert parley(*options("bob", "bob"), *there).returncode == 0
+        at_home.communicate()
+    with alice("elsewhere") as on_the_road:
+        sent = parley(*options("bob", "bob"), *there)
+        on_the_road.communicate()
+    assert (sent.returncode, "Queued, but the key of alice has changed" in sent.stderr) == (4, True), sent
+
+
 def test_an_interrupt_ends_a_script_on_standard_input(server: Server, tmp_path: Path) -> None:
     script = subprocess.Popen(
         [sys.executable, "-m", "shell.main", "--server", server.address, "--data", str(tmp_path), "--json"],
