@@ -2,13 +2,13 @@
 reach it. Lives on the event loop's thread; `shell.messenger` says who is logged in.
 """
 
-import asyncio
 import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
 from shell import letters
 from shell.accountfolder import AccountFolder, KnownAccount
+from shell.disk import on_disk, opened
 from shell.errors import ListFull, MailboxFailed, NotConnected, NotLoggedIn
 from shell.events import Event, VisibilityEnded
 from shell.line.line import Line
@@ -71,7 +71,7 @@ class OpenAccount:
 
     async def bind(self, udp_port: int) -> None:
         """Takes a UDP port; 0 for that of the last run, or any. Raises `UdpPortTaken`."""
-        known = self._folder.known()
+        known = await on_disk(self._folder.known)
         await bind(self.line, udp_port, known.udp_port if known is not None else 0)
 
     async def open(self, visibility: Visibility, new: Mailbox | None = None) -> list[tuple[NameKey, int]]:
@@ -81,14 +81,21 @@ class OpenAccount:
         """
         self._mailbox = new
         await self._folder.claim()
-        self._folder.save(self.line.identity)  # unless it is there, as it should be
-        self._mailbox = new or Mailbox(self._folder.mailbox)
-        unread = await self._mailbox.read(letters.unread)
-        await self._lookup.load(self._mailbox)
+        await on_disk(self._folder.save, self.line.identity)  # unless it is there, as it should be
+        if new is None:
+            self._mailbox = await opened(lambda: Mailbox(self._folder.mailbox), Mailbox.close)
+        mailbox = self.mailbox
+        unread = await mailbox.read(letters.unread)
+        await self._lookup.load(mailbox)
         self.line.keep_quiet(quiet=visibility is Visibility.HIDDEN)
-        await self.line.start(self._mailbox)
+        await self.line.start(mailbox)
+        kept = await on_disk(self._folder.kept_visibility)
         self._appearance = Appearance(
-            self._folder, visibility, self._publish, lambda seen: self._tell(VisibilityEnded(seen.visibility))
+            kept,
+            visibility,
+            self._publish,
+            self._folder.keep_visibility,
+            lambda seen: self._tell(VisibilityEnded(seen.visibility)),
         )
         self._appearance.start()
         return unread
@@ -108,14 +115,12 @@ class OpenAccount:
         if appearance is not None:
             appearance.stop()
         mailbox, self._mailbox = self._mailbox, None
-        try:
-            await self.line.stop()
-        finally:
+        async with contextlib.AsyncExitStack() as whatever_happens:
+            whatever_happens.callback(self._folder.release)
             if mailbox is not None:
-                with contextlib.suppress(MailboxFailed):
-                    await self._lookup.keep(mailbox)
-                mailbox.close()
-            self._folder.release()
+                whatever_happens.push_async_callback(on_disk, mailbox.close)
+                whatever_happens.push_async_callback(self._keep_people, mailbox)
+            await self.line.stop()
 
     # --- while it is open -------------------------------------------------------------------------------
 
@@ -142,13 +147,16 @@ class OpenAccount:
         """Keeps what must be known of it while the phone book is away."""
         if self._mailbox is not None and self.user is not None:
             known = KnownAccount(self.user, visibility, self.line.port)
-            await asyncio.to_thread(self._folder.remember, known)
+            await on_disk(self._folder.remember, known)
 
     async def keep_roster(self) -> None:
         """Puts on disk who was seen."""
         if self._mailbox is not None:
-            with contextlib.suppress(MailboxFailed):
-                await self._lookup.keep(self._mailbox)
+            await self._keep_people(self._mailbox)
+
+    async def _keep_people(self, mailbox: Mailbox) -> None:
+        with contextlib.suppress(MailboxFailed):
+            await self._lookup.keep(mailbox)
 
     async def _publish(self, seen: Seen) -> None:
         allowed = seen.allowed(self.line.core)

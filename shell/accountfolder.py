@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from shell.disk import on_disk
 from shell.errors import DataFolderError
 from shell.privatefiles import keep_private, make_folder, read_toml, write, write_toml
 from wire.certificates import Identity, make_identity
@@ -75,7 +76,7 @@ class AccountFolder:
 
     async def _wait_for_lock(self) -> bool:
         for _ in range(round(CLAIM_PATIENCE / _CLAIM_PAUSE)):
-            if self._take_lock():
+            if await on_disk(self._take_lock):
                 return True
             await asyncio.sleep(_CLAIM_PAUSE)
         return False

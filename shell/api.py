@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from shell.datafolder import DataFolder
+from shell.disk import on_disk
 from shell.errors import ShellError
 from shell.events import (
     Event,
@@ -164,7 +165,8 @@ async def enter(
     named: a bot wants one of its own); `port` the UDP port, 0 for any. With `signup` the account is made
     where there is none yet. Raises `Refused`, `ShellError`, `WireError`.
     """
-    folder = DataFolder(Path(data) if data is not None else data_folder(ShellSettings()))
+    path = Path(data) if data is not None else data_folder(ShellSettings())
+    folder = await on_disk(DataFolder, path)
     me = Entered(server, folder, port)
     try:
         try:

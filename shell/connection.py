@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import TypeVar, cast
 
+from shell.disk import on_disk
 from shell.errors import NotConnected
 from wire.certificates import Fingerprint, fingerprint
 from wire.errors import BadFrame, FrameTooLong, Refused
@@ -39,14 +40,11 @@ class Connection(asyncio.Protocol):
 
         Raises `Refused` as the phone book says, `NotConnected` where no answer comes.
         """
-        if self._refused is not None:
-            raise self._refused
-        if self._transport is None or self._lost is not None:
-            raise NotConnected(self._lost or "There is no connection to the phone book.")
+        self.check()
         number = next(self._ids)
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[number] = request, answer
-        self._transport.write(encode_request(number, request))
+        cast(asyncio.Transport, self._transport).write(encode_request(number, request))
         try:
             async with asyncio.timeout(REPLY_PATIENCE):
                 reply = await answer
@@ -58,6 +56,13 @@ class Connection(asyncio.Protocol):
         if not isinstance(reply, reply_type):
             raise NotConnected("The phone book gave an answer to another question.")
         return reply
+
+    def check(self) -> None:
+        """Raises `NotConnected` once it is over, or `Refused` where the phone book said why."""
+        if self._refused is not None:
+            raise self._refused
+        if self._transport is None or self._lost is not None:
+            raise NotConnected(self._lost or "There is no connection to the phone book.")
 
     @property
     def certificate_fingerprint(self) -> Fingerprint:
@@ -151,11 +156,13 @@ async def open_connection(
     Without `verify` the certificate is not judged here: the caller compares its fingerprint with the pin
     before anything is sent. With it, the system's certificate authorities must vouch for it.
     """
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    if not verify:
+    if verify:
+        context = await on_disk(ssl.create_default_context)
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
     try:
         async with asyncio.timeout(CONNECT_PATIENCE):
             _, connection = await asyncio.get_running_loop().create_connection(

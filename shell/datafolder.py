@@ -22,7 +22,6 @@ import msgspec
 from shell.errors import DataFolderError
 from shell.line.transfer import Taking
 from shell.privatefiles import make_folder, read_toml, write_toml
-from wire.certificates import show_fingerprint
 from wire.names import NameKey
 
 if TYPE_CHECKING:  # nobody is logged in before the prompt
@@ -81,12 +80,8 @@ class DataFolder:
         found = known.get(address)
         return found if isinstance(found, str) else None
 
-    def pin(self, address: str, fingerprint: bytes) -> None:
-        """Remembers the key of the phone book at `host:port`."""
-        self.pin_shown(address, show_fingerprint(fingerprint))
-
-    def pin_shown(self, address: str, fingerprint: str) -> None:
-        """Remembers it, given as it is shown (`SHA256:…`)."""
+    def pin(self, address: str, fingerprint: str) -> None:
+        """Remembers the key (`SHA256:…`) of the phone book at `host:port`."""
         try:
             known = tomllib.loads(self.known_phone_books.read_text(encoding="utf-8"))
         except FileNotFoundError:

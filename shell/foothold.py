@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from shell.accountfolder import AccountFolder, KnownAccount
+from shell.disk import on_disk, opened
 from shell.errors import DataFolderError
 from shell.mailbox import Mailbox
 from wire.certificates import Identity
@@ -23,22 +24,22 @@ async def foothold(
     What the phone book refuses leaves nothing here. Where its answer is lost everything stays: the account
     may have been made, under this key. Raises `DataFolderError`, `MailboxFailed`.
     """
-    missing = folder.missing()
+    missing = await on_disk(folder.missing)
     if not missing or not is_key(name_key(account.name)):  # the phone book says what is wrong with the name
         yield None
         return
     await folder.claim()
     mailbox, asked = None, False
     try:
-        _keep(folder, identity, account)
-        mailbox = Mailbox(folder.mailbox)
+        await on_disk(_keep, folder, identity, account)
+        mailbox = await opened(lambda: Mailbox(folder.mailbox), Mailbox.close)
         asked = True
         yield mailbox
     except BaseException as error:
         if mailbox is not None:
-            mailbox.close()
+            await on_disk(mailbox.close)
         if not asked or isinstance(error, Refused):
-            folder.clear(missing)
+            await on_disk(folder.clear, missing)
         folder.release()
         raise
 

@@ -117,8 +117,6 @@ class Mailbox:
     def close(self) -> None:
         """Finishes what was handed over and closes the file."""
         self._closed = True
-        if self._noting is not None:
-            self._noting.cancel()
         self._jobs.put(None)
         self._thread.join()
         self._connection.close()
@@ -145,7 +143,7 @@ class Mailbox:
 
     def _commit_notes(self) -> None:
         self._noting = None
-        if self._notes:
+        if self._notes and not self._closed:
             loop = asyncio.get_running_loop()
             self._jobs.put(Job(lambda connection: None, loop, loop.create_future(), durable=False))
 

@@ -12,6 +12,7 @@ from typing import Any
 from shell.account import OpenAccount, logged_in
 from shell.accountfolder import AccountFolder, KnownAccount
 from shell.datafolder import DataFolder
+from shell.disk import on_disk
 from shell.errors import AlreadyLoggedIn, NotConnected
 from shell.events import (
     Disconnected,
@@ -135,12 +136,12 @@ class Messenger:
         Nobody can judge the password until then. That gives nothing away: whoever can read the data folder
         has all that is shown. Raises `NotConnected` where there is nothing of the account.
         """
-        found = self._folder.known(self.book.host_and_port, name_key(name))
+        found = await on_disk(self._folder.known, self.book.host_and_port, name_key(name))
         if found is None:
             raise NotConnected(f"The phone book is away, and this machine has no data of {name}.")
         book, folder, known = found
         async with self._coming_or_going:
-            identity = folder.identity(known.name)
+            identity = await on_disk(folder.identity, known.name)
             account = self._account = self._make(folder, identity)
             try:
                 await account.bind(self._udp_port)
@@ -240,7 +241,7 @@ class Messenger:
         async with self._coming_or_going:
             await self._reach()
             folder = self._folder.account(self.book.ticket_key, name_key(name))
-            identity = folder.identity(name)
+            identity = await on_disk(folder.identity, name)
             account = self._account = self._make(folder, identity)
             try:
                 await account.bind(self._udp_port)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from shell import letters
 from shell.datafolder import DataFolder
+from shell.disk import on_disk, opened
 from shell.keybackup import Backup
 from shell.mailbox import Mailbox
 from wire.names import name_key
@@ -33,12 +34,12 @@ async def restore_backup(folder: DataFolder, backup: Backup, *, replace: bool) -
     What this machine knows of a contact's key stays as it is. Raises `DataFolderError`, `MailboxFailed`.
     """
     account = folder.account(backup.ticket_key, name_key(backup.name))
-    kept = account.restore(backup.identity, replace=replace)
-    if backup.phone_book_key and folder.pinned(backup.phone_book) is None:
-        folder.pin_shown(backup.phone_book, backup.phone_book_key)
-    mailbox = Mailbox(account.mailbox)
+    kept = await on_disk(account.restore, backup.identity, replace=replace)
+    if backup.phone_book_key and await on_disk(folder.pinned, backup.phone_book) is None:
+        await on_disk(folder.pin, backup.phone_book, backup.phone_book_key)
+    mailbox = await opened(lambda: Mailbox(account.mailbox), Mailbox.close)
     try:
         await mailbox.read(lambda connection: letters.restore_contacts(connection, backup.contacts))
     finally:
-        mailbox.close()
+        await on_disk(mailbox.close)
     return kept

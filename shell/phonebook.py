@@ -17,6 +17,7 @@ from typing import Self, TypeVar
 import wire
 from shell.connection import Connection, open_connection
 from shell.datafolder import DataFolder, KnownPhoneBook
+from shell.disk import on_disk
 from shell.errors import DataFolderError, NotConnected, NotLoggedIn, PhoneBookKeyChanged
 from wire.certificates import Identity, show_fingerprint
 from wire.errors import BadFrame, ErrorCode, Refused
@@ -155,26 +156,26 @@ class PhoneBook:
         if self._connection is not None:
             return
         host, port = split_address(self.address)
+        address = f"{host}:{port}"
         connection = await self._open(host, port, verify=False)
-        shown = show_fingerprint(connection.certificate_fingerprint)
-        pinned = self._folder.pinned(f"{host}:{port}")
-        if pinned is None:
-            self._folder.pin(f"{host}:{port}", connection.certificate_fingerprint)
-            self.newly_pinned = shown
-        elif pinned != shown:
-            connection.close()
-            connection = await self._reopen_vouched(host, port, pinned, shown)
         try:
+            shown = show_fingerprint(connection.certificate_fingerprint)
+            pinned = await on_disk(self._folder.pinned, address)
+            if pinned is None:
+                await on_disk(self._folder.pin, address, shown)
+                self.newly_pinned = shown
+            elif pinned != shown:
+                connection.close()
+                connection = await self._reopen_vouched(host, port, pinned, shown)
             hello = Hello(wire.PROTOCOL_MAJOR, wire.PROTOCOL_MINOR, f"parley/{wire.VERSION}")
-            self._welcome = await connection.request(hello, Welcome)
+            welcome = await connection.request(hello, Welcome)
+            clock_ahead, ahead_of_this = welcome.time - steady(), welcome.time - time()
+            await on_disk(self._folder.remember_phone_book, welcome.ticket_key, address, ahead_of_this)
+            connection.check()
         except BaseException:
             connection.close()
             raise
-        self._clock_ahead = self._welcome.time - steady()
-        self._ticket_key = self._welcome.ticket_key
-        self._folder.remember_phone_book(
-            self._welcome.ticket_key, f"{host}:{port}", self._welcome.time - time()
-        )
+        self._welcome, self._ticket_key, self._clock_ahead = welcome, welcome.ticket_key, clock_ahead
         self._connection = connection
         self._keeping = asyncio.create_task(self._keep_alive(connection), name="heartbeat")
 
@@ -295,7 +296,12 @@ class PhoneBook:
                 f"somebody else. If you know that its key was changed, remove its line from "
                 f"{self._folder.known_phone_books} and connect again."
             ) from None
-        self._folder.pin(f"{host}:{port}", connection.certificate_fingerprint)
+        try:
+            vouched = show_fingerprint(connection.certificate_fingerprint)
+            await on_disk(self._folder.pin, f"{host}:{port}", vouched)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _pushed(self, push: Message) -> None:

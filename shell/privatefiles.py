@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from shell.errors import DataFolderError
 log = logging.getLogger(__name__)
 T = TypeVar("T", bound=msgspec.Struct)
 
+_UNIQUE = 8  # bytes of a name that nobody else takes
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -52,10 +54,13 @@ def make_folder(path: Path) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Writes all of it or nothing, and only its owner may read it. Raises `DataFolderError`."""
-    new = path.with_suffix(".new")
+    """Writes all of it or nothing, and only its owner may read it; of two at once the last one holds.
+
+    Raises `DataFolderError`.
+    """
+    new = path.with_name(f".{path.name}.{secrets.token_hex(_UNIQUE)}.new")
     try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()

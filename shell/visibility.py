@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shell.accountfolder import AccountFolder, Kept
+from shell.accountfolder import Kept
+from shell.disk import on_disk
 from shell.errors import DataFolderError, ListFull, NotConnected, NotLoggedIn
 from wire.errors import Refused
 from wire.limits import MAX_ALLOWED, MAX_BLOCKED
@@ -75,25 +76,29 @@ class Appearance:
 
     def __init__(
         self,
-        folder: AccountFolder,
+        kept: Kept | None,
         visibility: Visibility,
         publish: Callable[[Seen], Awaitable[None]],
+        keep: Callable[[Kept], None],
         ended: Callable[[Seen], None],
     ) -> None:
-        """`visibility` is as the phone book says; `publish` tells it another; `ended`: a time was up."""
-        self._folder = folder
+        """`kept` is what this disk has, `visibility` as the phone book says; `publish` tells it another, and
+        `keep` puts that on the disk; `ended`: a time was up.
+        """
+        self._kept = kept
         self._publish = publish
+        self._keep = keep
         self._ended = ended
+        self._turn = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        kept = folder.kept_visibility()
+        self._over = False
         but = kept.but if kept is not None and kept.visibility == visibility.value else ()
         self.seen = Seen(visibility, but)
 
     @property
     def until(self) -> float | None:
         """When it ends by itself, seconds since the epoch; None for never."""
-        kept = self._folder.kept_visibility()
-        return kept.until if kept is not None else None
+        return self._kept.until if self._kept is not None else None
 
     async def set(self, seen: Seen, until: float | None = None) -> None:
         """From now until a time (seconds since the epoch), or for good.
@@ -101,15 +106,15 @@ class Appearance:
         A second one for a while goes back to where the first began. Raises `Refused`, `NotConnected`,
         `DataFolderError`, `ListFull`.
         """
-        await self._publish(seen)
-        before = Kept("", (), None, self.seen.visibility.value, self.seen.but)
-        pending = self._folder.kept_visibility()
-        if pending is not None and pending.until is not None:
-            before = pending
-        self._folder.keep_visibility(
-            msgspec.structs.replace(before, visibility=seen.visibility.value, but=seen.but, until=until)
-        )
-        self.seen = seen
+        async with self._turn:
+            await self._publish(seen)
+            before = Kept("", (), None, self.seen.visibility.value, self.seen.but)
+            if self._kept is not None and self._kept.until is not None:
+                before = self._kept
+            await self._become(
+                seen,
+                msgspec.structs.replace(before, visibility=seen.visibility.value, but=seen.but, until=until),
+            )
         self.start()
 
     async def contacts_changed(self) -> None:
@@ -119,27 +124,35 @@ class Appearance:
 
     def start(self) -> None:
         """Takes up the time that was set, now or before a restart."""
-        self.stop()
-        if self.until is not None:
+        self._wait_no_more()
+        if self.until is not None and not self._over:
             self._task = asyncio.create_task(self._wait(), name="visibility")
 
     def stop(self) -> None:
-        """Looks at the clock no more; what was set stays."""
+        """Looks at the clock no more, for good; what was set stays."""
+        self._over = True
+        self._wait_no_more()
+
+    def _wait_no_more(self) -> None:
         if self._task is not None:
             self._task.cancel()
             self._task = None
 
     async def _wait(self) -> None:
-        while (kept := self._folder.kept_visibility()) is not None and kept.until is not None:
+        while (kept := self._kept) is not None and kept.until is not None:
             left = kept.until - time()
             if left > 0:
                 await asyncio.sleep(min(left, LOOK))
                 continue
             with contextlib.suppress(NotConnected, NotLoggedIn, Refused, DataFolderError, ListFull):
-                seen = Seen(Visibility(kept.then or Visibility.ONLINE), kept.then_but)
-                await self._publish(seen)
-                self._folder.keep_visibility(Kept(seen.visibility.value, seen.but))
-                self.seen = seen
-                self._ended(seen)
-                return
+                async with self._turn:
+                    seen = Seen(Visibility(kept.then or Visibility.ONLINE), kept.then_but)
+                    await self._publish(seen)
+                    await self._become(seen, Kept(seen.visibility.value, seen.but))
+                    self._ended(seen)
+                    return
             await asyncio.sleep(LOOK)
+
+    async def _become(self, seen: Seen, kept: Kept) -> None:
+        await on_disk(self._keep, kept)
+        self._kept, self.seen = kept, seen

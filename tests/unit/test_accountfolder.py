@@ -2,12 +2,14 @@
 
 import asyncio
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from shell.datafolder import DataFolder
 from shell.errors import DataFolderError
+from tests.unit.line.lines import PATIENCE
 from tests.unit.test_datafolder import ALICE, TICKET_KEY
 from wire.certificates import make_identity
 
@@ -53,6 +55,13 @@ def test_a_key_file_that_is_cut_off_or_mixed_up_is_damaged(tmp_path: Path) -> No
             account.identity("alice")
 
 
+async def until(true: Callable[[], bool]) -> None:
+    """Of what another thread does."""
+    async with asyncio.timeout(PATIENCE):
+        while not true():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.001)
+
+
 def test_one_shell_at_a_time_is_in_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shell.accountfolder.CLAIM_PATIENCE", 0.2)
     here = DataFolder(tmp_path).account(TICKET_KEY, ALICE)
@@ -63,13 +72,12 @@ def test_one_shell_at_a_time_is_in_an_account(tmp_path: Path, monkeypatch: pytes
         with pytest.raises(DataFolderError, match="Another shell is in this account"):
             await there.claim()
         interrupted = asyncio.create_task(there.claim())
-        await asyncio.sleep(0)
-        assert there._lock >= 0
+        await until(lambda: there._lock >= 0)
         interrupted.cancel()
         await asyncio.gather(interrupted, return_exceptions=True)
         assert there._lock < 0, "whoever stops waiting keeps no file open"
         waiting = asyncio.create_task(there.claim())
-        await asyncio.sleep(0)
+        await until(lambda: there._lock >= 0)
         here.release()
         await waiting
         there.release()
@@ -86,8 +94,7 @@ def test_whoever_waits_for_a_folder_that_is_cleared_has_the_new_one_alone(tmp_pa
         await first.claim()
         first.save(make_identity("alice"))
         waiting = asyncio.create_task(second.claim())
-        await asyncio.sleep(0)
-        assert second._lock >= 0, "it has the lock file open"
+        await until(lambda: second._lock >= 0)  # it has the lock file open
         first.clear([first.key_file])
         assert not first.mailbox.parent.exists()
         first.release()

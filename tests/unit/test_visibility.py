@@ -30,7 +30,13 @@ class Stage:
         self.away = away
         self.published: list[Seen] = []
         self.ended = asyncio.Event()
-        self.appearance = Appearance(self.folder, stored, self._publish, lambda seen: self.ended.set())
+        self.appearance = Appearance(
+            self.folder.kept_visibility(),
+            stored,
+            self._publish,
+            self.folder.keep_visibility,
+            lambda seen: self.ended.set(),
+        )
 
     async def _publish(self, seen: Seen) -> None:
         if self.away:
