@@ -28,6 +28,7 @@ TOPIC = "Account"
 TOO_SHORT = f"A password needs {MIN_PASSWORD} characters or more."  # as the phone book says it
 _INVITE = (ErrorCode.INVITE_NEEDED, ErrorCode.INVITE_REFUSED)
 VISIBILITIES = tuple(visibility.value for visibility in Visibility)
+LOGIN_TRIES = 3  # questions for a password, as ssh(1) asks (NumberOfPasswordPrompts)
 LOGIN_PATIENCE = 60.0  # seconds; many may log in at once, each with a costly hash
 
 
@@ -160,10 +161,19 @@ def login(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
         app.call(app.messenger.login(arguments.name, new, arguments.reset), LOGIN_PATIENCE)
         return _logged_in(app)
     away = _away(app, arguments.name)
-    password = app.read_password("Password: ", arguments.password_file)
     enter = app.messenger.login_away if away else app.messenger.login
-    app.call(enter(arguments.name, password), LOGIN_PATIENCE)
-    return _logged_in(app, away)
+    tries = LOGIN_TRIES if app.interactive and arguments.password_file is None else 1
+    while True:
+        password = app.read_password("Password: ", arguments.password_file)
+        tries -= 1
+        try:
+            app.call(enter(arguments.name, password), LOGIN_PATIENCE)
+        except Refused as refused:
+            if refused.code != ErrorCode.WRONG_CREDENTIALS or not tries:
+                raise
+            app.tell(safe(str(refused)))
+        else:
+            return _logged_in(app, away)
 
 
 def _new_password(app: "UserConsole", question: str, file: str | None) -> str:

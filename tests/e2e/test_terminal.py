@@ -154,6 +154,23 @@ def test_escape_sequences_of_others_are_shown_not_obeyed(
     alice.see(re.escape("␛[2J␛]0;owned␇ and <U+202E>back"))
 
 
+def test_a_password_is_asked_for_three_times(alice: Terminal) -> None:
+    alice.enter("logout")
+    alice.see("^parley> ?$")
+    alice.enter("login alice")
+    for number in range(1, 4):
+        alice.see("^Password: ?$")
+        alice.enter("not the password")
+        alice.see(f"(?s)(is not right.*){{{number}}}")
+    alice.see("^parley> ?$")
+    alice.enter("login alice")
+    alice.see("^Password: ?$")
+    alice.enter("not yet it")
+    alice.see("is not right\\.\nPassword: ?$")
+    alice.enter(PASSWORD)
+    alice.see("You are logged in as alice")
+
+
 def test_a_kick_is_told_with_its_reason_and_the_shell_goes_on(server: Server, alice: Terminal) -> None:
     with shell(server.address, server.folder.parent / "alice2") as second:
         second.see("^parley> ?$")
