@@ -67,6 +67,7 @@ def _place(made: Path, target: Path) -> None:
 
 def restore(source: Path, folder: Path) -> None:
     """Makes a data folder of a backup. Raises `BackupFailed`; the folder is complete or not there."""
+    folder = folder.resolve()  # that of a systemd unit with a user of its own is a link
     if folder.exists() and any(folder.iterdir()):
         raise BackupFailed(
             f"The folder {folder} is not empty; restore into a new one, and move it after that."

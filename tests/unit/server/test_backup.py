@@ -42,6 +42,15 @@ def test_a_backup_has_what_a_phone_book_needs_and_nothing_else(folder: Path, tmp
     assert (tmp_path / "again").stat().st_mode & 0o777 == 0o700
 
 
+def test_a_backup_comes_back_through_a_link_to_the_folder(folder: Path, tmp_path: Path) -> None:
+    back_up(folder, tmp_path / "b.tar")
+    (tmp_path / "private").mkdir()
+    (tmp_path / "link").symlink_to("private")
+    restore(tmp_path / "b.tar", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "private" / "secrets.bin").read_bytes() == (folder / "secrets.bin").read_bytes()
+
+
 def test_nothing_is_overwritten(folder: Path, tmp_path: Path) -> None:
     back_up(folder, tmp_path / "b.tar")
     with pytest.raises(BackupFailed, match="never overwrites"):
