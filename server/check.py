@@ -28,6 +28,8 @@ class Finding(msgspec.Struct, frozen=True):
     what: str
     good: bool
     message: str
+    grave: bool = True
+    """Whether what is not good keeps the phone book from starting or serving now."""
 
 
 def check(settings: ServerSettings) -> list[Finding]:
@@ -128,7 +130,8 @@ def _certificate(settings: ServerSettings, folder: Path) -> Iterator[Finding]:
     if left < timedelta():
         yield Finding("certificate", False, f"{when}, which is over")
     elif left < SOON:
-        yield Finding("certificate", False, f"{when}, in {left.days} days; renew it, then `settings reload`")
+        message = f"{when}, in {left.days} days; renew it, then `settings reload`"
+        yield Finding("certificate", False, message, grave=False)
     else:
         yield Finding("certificate", True, when)
 

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.file is not None and options.program != "restore":
         print(f"parley-server: {options.program or ''} takes no {options.file}.", file=sys.stderr)  # noqa: T201
         return EXIT_USAGE
-    if options.program is None and (options.command or options.transcript):
+    if options.program != "console" and (options.command or options.transcript):
         print("parley-server: -c and --transcript are for `parley-server console`.", file=sys.stderr)  # noqa: T201
         return EXIT_USAGE
 
@@ -102,8 +102,9 @@ def _check(settings: "ServerSettings") -> int:
 
     found = check(settings)
     for finding in found:
-        print(f"{'ok  ' if finding.good else 'FAIL'}  {finding.what}: {finding.message}")  # noqa: T201
-    return 0 if all(finding.good for finding in found) else EXIT_USER
+        verdict = "ok  " if finding.good else "FAIL" if finding.grave else "warn"
+        print(f"{verdict}  {finding.what}: {finding.message}")  # noqa: T201
+    return 0 if all(finding.good or not finding.grave for finding in found) else EXIT_USER
 
 
 def _restore(settings: "ServerSettings", file: Path | None) -> int:

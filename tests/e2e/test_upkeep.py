@@ -13,10 +13,14 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from server.console import AdminConsole
 from server.main import main
@@ -389,6 +393,28 @@ def test_check_says_what_is_wrong(tended: Tended, tmp_path: Path) -> None:
     nowhere = parley_server("check", "--data", str(tmp_path / "new"), "--listen", "127.0.0.1:0")
     assert nowhere.code == 0, nowhere.output
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("days", "verdict", "code"), [(20, "warn", 0), (-1, "FAIL", 1), (60, "ok  ", 0)])
+def test_a_certificate_that_ends_soon_keeps_no_phone_book_from_starting(
+    tmp_path: Path, days: int, verdict: str, code: int
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([]), datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=90))
+        .not_valid_after(now + timedelta(days=days, hours=1))
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    (tmp_path / "both.pem").write_bytes(made.public_bytes(pem) + private)
+    (tmp_path / "settings.toml").write_text(f'[server]\ntls_certificate = "{tmp_path / "both.pem"}"\n')
+    options = ("--data", str(tmp_path / "new"), "--listen", "127.0.0.1:0")
+    found = parley_server("check", "--settings", str(tmp_path / "settings.toml"), *options)
+    assert (found.code, f"{verdict}  certificate: " in found.output) == (code, True), found.output
 
 
 def test_figures_are_served_on_loopback_where_they_are_asked_for(tmp_path: Path) -> None:
