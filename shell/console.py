@@ -104,6 +104,8 @@ class UserConsole(ConsoleApp):
         )
         # cmd2's own `history` of typed lines makes room for the history of messages.
         self.do_commands = super().do_history
+        if (parser := self.command_parsers.get(self.do_commands)) is not None:
+            parser.prog = "commands"
         # The words of messages rest in the mailbox alone, where `forget` and `keep_days` reach them.
         self.exclude_from_history += [*verbatim_names(self.COMMANDS), "ask", "answer", "roll"]
         self.theme = settings.theme

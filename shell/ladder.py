@@ -89,8 +89,10 @@ def _own_choices(facts: Facts) -> list[Rung]:
 
 def _phone_book(facts: Facts) -> list[Rung]:
     if facts.no_phone_book:
-        talks = "; the line does without" if facts.path is not None else ""
-        return [Rung("phone book", False, f"{safe(facts.no_phone_book)}{talks}")]
+        away = safe(facts.no_phone_book)
+        if facts.path is not None:
+            away = f"{away.rstrip('.')}; the line does without"
+        return [Rung("phone book", False, away)]
     if facts.profile is None:
         return [Rung("account", False, safe(facts.no_account))]
     profile, shown = facts.profile, safe(facts.profile.name)

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
@@ -35,6 +36,8 @@ _UNCLOSED = "Invalid syntax: No closing quotation"
 _NO_FILE = "Clipboard access not allowed"
 _NO_HELP = "No help on "
 _PIPE_ENDED = "Pipe process exited"
+_NO_SCRIPT = re.compile(r"Problem accessing script from '(?P<path>.*)': \[Errno \d+\] (?P<reason>[^:]*)")
+_NOT_SET = re.compile(r"Error setting (?P<setting>\w+): (?P<reason>.*)")
 
 cmd2.set_default_argument_parser(Parser)
 cmd2.Cmd.DEFAULT_CATEGORY = "Console"
@@ -283,6 +286,10 @@ class ConsoleApp(PromptApp):
             return self._unknown(said.removeprefix(_NO_HELP))
         if said.startswith(_PIPE_ENDED):
             return CommandError("The program behind | has ended at once; nothing was run.", code="no-reader")
+        if found := _NO_SCRIPT.match(said):
+            return CommandError(f"{found['path']} cannot be read: {found['reason']}.", code="no-script")
+        if found := _NOT_SET.match(said):
+            return CommandError(f"set {found['setting']}: {found['reason']}.", code="not-set")
         return None
 
     def _raise_keyboard_interrupt(self) -> None:
