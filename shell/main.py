@@ -112,7 +112,7 @@ def _talk(settings: "ShellSettings", options: argparse.Namespace) -> int:
     try:
         entered = _entering(app, options)
         if app.interactive and not options.command:
-            app.intro = _INTRO.format(version=wire.VERSION)
+            app.intro = _INTRO.format(version=wire.VERSION) + _announced(app, entered)
             app.start_with([*entered, *settings.start])
             return app.interact()
         app.quiet = bool(options.command)  # what a script did not ask for says nothing on stdout
@@ -161,6 +161,14 @@ def _entering(app: "Shell", options: argparse.Namespace) -> list[str]:
     return [
         f"login {user}" + (f" --password-file '{options.password_file}'" if options.password_file else "")
     ]
+
+
+def _announced(app: "Shell", entered: list[str]) -> str:
+    """Whose password is about to be asked for, and where."""
+    from wire.display import safe
+
+    words = entered[0].split() if entered else []
+    return f"Logging in as {safe(words[1])} at {app.settings.server}.\n" if words[:1] == ["login"] else ""
 
 
 def _logs_in_itself(commands: list[str]) -> bool:

@@ -17,5 +17,7 @@ def _without_mouse() -> KeyBindings:
 
 
 def give_keys(session: PromptSession[str]) -> None:
-    """Gives a session these keys beside its own."""
+    """Gives a session these keys beside its own, and no warning where a terminal answers late or never."""
     session.key_bindings = merge_key_bindings([session.key_bindings or KeyBindings(), _without_mouse()])
+    # It asks where the cursor is, and does without the answer; its warning would break what is typed.
+    session.app.renderer.cpr_not_supported_callback = None

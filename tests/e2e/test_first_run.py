@@ -57,7 +57,7 @@ def test_a_phone_book_is_found_joined_and_remembered(
         alice.enter("quit")
         assert alice.ended() == 0
     with first_shell(tmp_path, settings, "alice") as again:
-        again.see("^Password: ?$")
+        again.see(rf"^Logging in as alice at {re.escape(announced.address)}\.\n\n?Password: ?$")
         again.enter(PASSWORD)
         again.see(f"You are logged in as alice at {re.escape(announced.address)}")
 

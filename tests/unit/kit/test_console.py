@@ -10,6 +10,7 @@ from cmd2 import rich_utils
 from cmd2.exceptions import RedirectionError
 from hypothesis import given
 from hypothesis import strategies as st
+from prompt_toolkit import PromptSession
 
 from shell.kit.app import ConsoleApp
 from shell.kit.command import Command, Outcome, Parser, Said
@@ -117,6 +118,12 @@ def test_quotes_redirections_slashes_and_aliases(line: str) -> None:
 )
 def test_each_error_is_one_line(line: str, message: str, code: ExitCode) -> None:
     assert run(line) == (message + "\n", code)
+
+
+def test_a_terminal_that_answers_late_is_no_news() -> None:
+    app, _ = console()
+    assert PromptSession[str]().app.renderer.cpr_not_supported_callback is not None  # as it comes
+    assert app.main_session.app.renderer.cpr_not_supported_callback is None
 
 
 def test_a_program_behind_a_pipe_that_ends_at_once_is_told_in_own_words() -> None:
