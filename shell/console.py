@@ -26,6 +26,7 @@ from shell.kit.command import verbatim_names
 from shell.kit.errors import CommandError
 from shell.kit.records import write_records
 from shell.kit.theme import WARNING, unicode_works
+from shell.kit.typed import first_line
 from shell.line.model import Rules, State
 from shell.news import news
 from shell.sentences import sentence_of
@@ -110,6 +111,8 @@ class UserConsole(ConsoleApp):
         self.exclude_from_history += [*verbatim_names(self.COMMANDS), "ask", "answer", "roll"]
         self.theme = settings.theme
         self.inbox = Inbox()
+        self.password_file: str | None = None
+        """Where a script's password is, unless a command names another file."""
         self.hooks = Hooks(lambda sentence: self.remark("hook-failed", sentence))
         self.chat_with: str | None = None
         """Whose name free lines go to."""
@@ -179,12 +182,8 @@ class UserConsole(ConsoleApp):
 
     def read_password(self, question: str, file: str | None) -> str:
         """A password from a file's first line, or from the person, who is asked without echo."""
-        if file is None:
-            return self.ask_secret(question)
-        try:
-            return Path(file).expanduser().read_text(encoding="utf-8").splitlines()[0]
-        except (OSError, UnicodeDecodeError, IndexError) as error:
-            raise CommandError(f"The password file {file} cannot be read: {error}.") from None
+        file = file or (None if self.asks else self.password_file)
+        return self.ask_secret(question) if file is None else first_line(Path(file).expanduser())
 
     def looked_at(self, name: str) -> None:
         """The person has seen what somebody wrote."""

@@ -108,6 +108,7 @@ def _talk(settings: "ShellSettings", options: argparse.Namespace) -> int:
         from shell.settings import data_folder
 
         app = Shell(settings, json=options.json, plain=options.plain, host=_host(settings, options))
+    app.password_file = options.password_file
     _log_to(data_folder(settings) / "parley.log")
     try:
         entered = _entering(app, options)
@@ -158,9 +159,10 @@ def _entering(app: "Shell", options: argparse.Namespace) -> list[str]:
         app.interactive or options.password_file or PASSWORD_VARIABLE in os.environ
     ):
         return []  # nobody asked for the one who joined last, and there is no way to
-    return [
-        f"login {user}" + (f" --password-file '{options.password_file}'" if options.password_file else "")
-    ]
+    if not options.password_file or not app.interactive:
+        return [f"login {user}"]
+    mark = '"' if "'" in options.password_file else "'"  # the console knows no other quoting
+    return [f"login {user} --password-file {mark}{options.password_file}{mark}"]
 
 
 def _announced(app: "Shell", entered: list[str]) -> str:
@@ -270,7 +272,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--no-announce", action="store_true", help="with --host: do not announce it on the local network"
     )
     parser.add_argument("--user", metavar="NAME", help="log in as NAME")
-    parser.add_argument("--password-file", metavar="FILE", help="with --user: the password is its first line")
+    parser.add_argument("--password-file", metavar="FILE", help="the password is its first line")
     parser.add_argument("--port", type=_port, metavar="UDP_PORT", help="UDP port (default 0: any free one)")
     parser.add_argument("--data", metavar="DIR", help="folder of keys and messages")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="settings file (TOML)")

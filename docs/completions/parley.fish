@@ -63,7 +63,7 @@ complete -c parley -n _shtab_parley_using -l host -d 'host a phone book in this 
 complete -c parley -n _shtab_parley_using -l listen -x -d 'with --host: where (0.0.0.0:6969)'
 complete -c parley -n _shtab_parley_using -l no-announce -d 'with --host: do not announce it on the local network'
 complete -c parley -n _shtab_parley_using -l user -x -d 'log in as NAME'
-complete -c parley -n _shtab_parley_using -l password-file -xka "(__fish_complete_path (commandline -ct))" -d 'with --user: the password is its first line'
+complete -c parley -n _shtab_parley_using -l password-file -xka "(__fish_complete_path (commandline -ct))" -d 'the password is its first line'
 complete -c parley -n _shtab_parley_using -l port -x -d 'UDP port (default 0: any free one)'
 complete -c parley -n _shtab_parley_using -l data -xka "(__fish_complete_directories)" -d 'folder of keys and messages'
 complete -c parley -n _shtab_parley_using -l settings -xka "(__fish_complete_path (commandline -ct))" -d 'settings file (TOML)'

@@ -8,6 +8,8 @@ from rich.text import Text
 
 from shell.kit.errors import CommandError, ExitCode
 
+MAX_LINE = 4096  # bytes of a file's first line; four times the longest password
+
 
 def between_words(question: str, width: int) -> str:
     """A question in lines of so many columns, with its last blank; a prompt breaks in the middle of words."""
@@ -29,6 +31,21 @@ def readable(text: str) -> str:
             code="no-text",
             exit_code=ExitCode.USAGE,
         ) from None
+
+
+def first_line(file: Path) -> str:
+    """What a file that holds a secret has in its first line. Raises `CommandError`."""
+    try:
+        with file.open("rb") as opened:  # which may be a pipe, and need not end
+            line = opened.readline(MAX_LINE + 1)
+        text = line.decode().rstrip("\r\n")
+    except OSError as error:
+        raise CommandError(f"The password file {file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise CommandError(f"The password file {file} is no UTF-8 text.") from None
+    if not text or len(line) > MAX_LINE:
+        raise CommandError(f"The password file {file} has no password in its first line.")
+    return text
 
 
 def private_file(path: Path | None) -> str:

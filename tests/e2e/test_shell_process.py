@@ -262,6 +262,31 @@ def test_a_password_is_never_guessed(server: Server, tmp_path: Path) -> None:
         f"signup alice --password-file {file}", password=None,
     )  # fmt: skip
     assert ended.returncode == 0
+    named = ("--server", server.address, "--data", str(tmp_path / "b"), "--password-file", str(file))
+    ended = parley(*named, "-c", "signup bob", "-c", "login bob", password=None)
+    assert ended.stderr == "You are logged in as bob; `logout` first.\n"
+    assert parley(*named, "--user", "bob", "-c", "status", password=None).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read: No such file or directory."),
+        (b"", "has no password in its first line."),
+        (b"\nsecond", "has no password in its first line."),
+        (b"x" * 100_000, "has no password in its first line."),
+        (b"\xff\xfe", "is no UTF-8 text."),
+    ],
+)
+def test_a_password_file_without_a_password_is_said_in_one_line(
+    server: Server, tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    file = tmp_path / "it's mine"
+    if content is not None:
+        file.write_bytes(content)
+    options = ("--data", str(tmp_path / "alice"), "--password-file", str(file), "--user", "alice")
+    ended = parley("--server", server.address, *options, "-c", "status", password=None)
+    assert ended.stderr == f"The password file {file} {reason}\n"
 
 
 def test_a_changed_phone_book_key_is_refused_loudly(server: Server, tmp_path: Path) -> None:
