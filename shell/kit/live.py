@@ -22,7 +22,7 @@ from rich.console import RenderableType
 
 from shell.kit.tail import Change, Line, Tail
 
-MAX_NEWS = 1_000  # lines that wait while a command runs; beyond, the oldest go
+MAX_NEWS = 2_000  # lines, and a deed for each, that wait while a command runs; beyond, the oldest go
 MIN_ROWS, MAX_ROWS = 2, 12  # rows of lines that may still change
 RESERVED_ROWS = 4  # rows that stay for the input and the toolbar
 LATER = 0.02  # seconds until another try while prompt-toolkit itself prints
