@@ -82,7 +82,9 @@ def _own_choices(facts: Facts) -> list[Rung]:
             not changed,
             f"the key of {shown} changed: verify {shown}, then accept-key {shown}"
             if changed
-            else "as pinned",
+            else "as pinned"
+            if contact.pinned is not None
+            else "none is pinned yet: the first line pins it",
         ),
     ]
 

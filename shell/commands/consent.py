@@ -143,7 +143,15 @@ def verify(app: "UserConsole", arguments: argparse.Namespace) -> Outcome:
         profile = app.call(app.messenger.whois(arguments.name))
         other, name = profile.fingerprint, profile.name
     number = safety_number(line.fingerprint, other)
-    if arguments.digits and "".join(arguments.digits) != "".join(number):
+    read_out = "".join(arguments.digits)
+    if read_out and not (read_out.isascii() and read_out.isdigit() and len(read_out) == len("".join(number))):
+        raise CommandError(
+            f"A safety number has {len(''.join(number))} digits; type all of them, or compare by eye and say "
+            "--confirm. Nothing was marked.",
+            code="usage",
+            exit_code=ExitCode.USAGE,
+        )
+    if read_out and read_out != "".join(number):
         raise CommandError(
             f"That is not the number that this shell sees for {safe(name)}: a digit is wrong, or somebody is "
             "between you. Nothing was marked.",

@@ -44,6 +44,9 @@ def test_one_shots_have_honest_exit_codes(server: Server, tmp_path: Path) -> Non
     code, output, _ = alice("login alice", "msg bob are you there?")
     assert code == 6
     assert "bob is offline" in output
+    code, _, error = alice("login alice", "verify bob 12345 67890")
+    assert code == 2
+    assert "A safety number has 60 digits" in one_line(error)
 
 
 def test_user_option_logs_in_quietly_and_a_pipe_is_a_message(server: Server, tmp_path: Path) -> None:

@@ -63,6 +63,11 @@ def test_a_line_without_the_phone_book_goes_on() -> None:
     assert ("line", True) in steps(rungs)
 
 
+def test_a_key_that_was_never_seen_is_not_as_pinned() -> None:
+    key = climb(Facts("bob", Contact(name_key("bob"), "bob"), profile=PROFILE))[1]
+    assert key == Rung("key", True, "none is pinned yet: the first line pins it")
+
+
 def test_a_message_that_waits_for_consent_is_said_to() -> None:
     facts = Facts("bob", profile=PROFILE, outside=OUTSIDE, path=PUNCHED, held=1)
     assert climb(facts)[-1] == Rung(
