@@ -7,7 +7,7 @@ from itertools import count
 from typing import TypeVar, cast
 
 from shell.disk import on_disk
-from shell.errors import NotConnected
+from shell.errors import NO_CONNECTION, NotConnected
 from wire.certificates import Fingerprint, fingerprint
 from wire.errors import BadFrame, FrameTooLong, Refused
 from wire.framing import LineSplitter
@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
         if self._refused is not None:
             raise self._refused
         if self._transport is None or self._lost is not None:
-            raise NotConnected(self._lost or "There is no connection to the phone book.")
+            raise NotConnected(self._lost or NO_CONNECTION)
 
     @property
     def certificate_fingerprint(self) -> Fingerprint:

@@ -16,19 +16,19 @@ from shell import finding
 from shell.attention import Attention
 from shell.chat import Chat
 from shell.datafolder import DataFolder
-from shell.errors import HostingFailed, NotConnected
+from shell.errors import NO_CONNECTION, HostingFailed, NotConnected, NotLoggedIn
 from shell.events import Event, KeyChanged, MessageArrived, MessageProgressed, SessionEnded, TransferEnd
 from shell.hooks import Hooks
 from shell.inbox import Inbox
 from shell.keyboard import Keyboard
 from shell.kit.app import ConsoleApp
 from shell.kit.command import verbatim_names
-from shell.kit.errors import CommandError
+from shell.kit.errors import CommandError, ExitCode
 from shell.kit.records import write_records
 from shell.kit.theme import WARNING, unicode_works
 from shell.kit.typed import first_line
 from shell.line.model import Rules, State
-from shell.news import news
+from shell.news import ended_line, news
 from shell.sentences import sentence_of
 from shell.settings import ShellSettings, data_folder, taking
 from shell.shown import ShownKeys
@@ -111,6 +111,8 @@ class UserConsole(ConsoleApp):
         self.exclude_from_history += [*verbatim_names(self.COMMANDS), "ask", "answer", "roll"]
         self.theme = settings.theme
         self.inbox = Inbox()
+        self.session_ended: str | None = None
+        """Why the last session ended by itself; a script may hear of it by its next command only."""
         self.password_file: str | None = None
         """Where a script's password is, unless a command names another file."""
         self.hooks = Hooks(lambda sentence: self.remark("hook-failed", sentence))
@@ -285,6 +287,10 @@ class UserConsole(ConsoleApp):
 
     def translate(self, error: BaseException) -> CommandError | None:
         """Errors of the layers below, with the exit codes that scripts rely on."""
+        if not self.interactive and (isinstance(error, NotLoggedIn) or str(error) == NO_CONNECTION):
+            ended = self.session_ended
+            if ended is not None and self.messenger.user is None:
+                return CommandError(ended, code="session-ended", exit_code=ExitCode.NETWORK)
         return error if isinstance(error, CommandError) else sentence_of(error)
 
     def pre_prompt(self) -> None:
@@ -372,6 +378,7 @@ class UserConsole(ConsoleApp):
         if isinstance(event, MessageArrived):
             self.talks.arrived(event.name)
         if isinstance(event, SessionEnded):
+            self.session_ended = ended_line(event)
             self.chat.close()
             self.chat_with = None
         # Asked before the command that watches is woken, since it says itself what became of it.

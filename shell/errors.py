@@ -16,6 +16,8 @@ ShellError
 └── UdpPortTaken        the UDP port of `--port`
 """
 
+NO_CONNECTION = "There is no connection to the phone book."
+
 
 class ShellError(Exception):
     """The base of all errors of the shell."""

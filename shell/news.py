@@ -47,6 +47,11 @@ REASONS = {
 }
 
 
+def ended_line(event: SessionEnded) -> str:
+    """Why a session ended."""
+    return f"{REASONS[event.reason]}{f': {safe(event.text)}' if event.text else '.'}"
+
+
 def message_line(message: MessageArrived, time_format: str) -> Text:
     """One message: time, writer, words; for a question, how to answer it."""
     time = clock(message.written, time_format) + " "
@@ -104,9 +109,8 @@ def news(event: Event, *, time_format: str, plain: bool) -> Text | None:
             return Text(f"The time is up: your visibility is {visibility.value} again.", QUIET)
         case NoticeArrived(text):
             return Text.assemble(("Notice: ", WARNING), safe(text))
-        case SessionEnded(reason, text):
-            detail = f": {safe(text)}" if text else "."
-            return Text(f"{REASONS[reason]}{detail}", WARNING)
+        case SessionEnded():
+            return Text(ended_line(event), WARNING)
         case Disconnected(reason):
             return Text(f"{safe(reason)}\nThe shell tries to come back; talks go on.", WARNING)
         case Reconnected():

@@ -105,6 +105,7 @@ def _arrived(app: "UserConsole", arguments: argparse.Namespace) -> Waited:
         case MessageArrived():
             app.looked_at(event.name)
         case SessionEnded(reason, words):
+            app.session_ended = None  # it is told now
             text = f"{REASONS[reason]}{f': {words}' if words else '.'}"
     return Waited(arguments.kind, name_of(event), text)
 

@@ -75,12 +75,14 @@ def msg(app: "UserConsole", arguments: argparse.Namespace) -> Outcome | None:
     if app.said_in_chat(name, text):
         return None
 
+    line = messenger.line  # the session may end meanwhile
+
     async def send() -> "tuple[str, Settled]":
-        written = await messenger.line.write(name, text)
-        return written.message.id.hex(), await messenger.line.settled(written, app.settings.message_patience)
+        written = await line.write(name, text)
+        return written.message.id.hex(), await line.settled(written, app.settings.message_patience)
 
     message_id, settled = app.call(send())
-    contact = messenger.line.core.contact(name)
+    contact = line.core.contact(name)
     if settled.state is not State.DELIVERED and contact is not None and contact.presented is not None:
         raise CommandError(
             f"Queued, but the key of {safe(name)} has changed: it waits for `verify {safe(name)}`, then "

@@ -1,13 +1,15 @@
+import contextlib
 import json
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import PASSWORD, PATIENCE, Server, environment, parley
+from tests.e2e.world import PASSWORD, PATIENCE, Server, environment, parley, until
 from wire import VERSION
 
 
@@ -192,13 +194,56 @@ def test_a_script_does_not_wait_on_when_its_session_has_ended(server: Server, tm
     )
     assert waiting.stdin is not None
     assert waiting.stdout is not None
-    waiting.stdin.write("wait message --timeout 25\nwait end --timeout 1\n")
+    waiting.stdin.write("wait message --timeout 25\nstatus\nlist\nwait end --timeout 1\n")
     waiting.stdin.flush()
     assert "You are logged in as alice" in waiting.stdout.readline()
     parley("--server", server.address, "--data", str(tmp_path / "other"), "-c", "login alice")
     said, wrong = waiting.communicate(timeout=PATIENCE)
-    assert (said.startswith("Your session was taken over"), waiting.returncode) == (True, 3), (said, wrong)
-    assert wrong == "You are not logged in, so nothing more comes; `wait end` says why a session ended.\n"
+    ended = "Your session was taken over: Somebody logged in as alice from 127.0.0.1."
+    assert (said.splitlines()[-1], waiting.returncode) == (ended, 3), (said, wrong)
+    vain = "You are not logged in, so nothing more comes; `wait end` says why a session ended."
+    assert wrong.splitlines() == [vain, ended]
+
+
+def test_a_message_that_is_on_disk_is_queued_though_its_session_ends(server: Server, tmp_path: Path) -> None:
+    """Whoever read that it failed would write it again."""
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[shell]\nmessage_patience = 60.0\n")
+    for name in ("alice", "bob"):
+        parley("--server", server.address, "--data", str(tmp_path / name), "-c", f"signup {name}")
+
+    def start(name: str) -> "subprocess.Popen[str]":
+        options = ("--server", server.address, "--data", str(tmp_path / name), "--user", name)
+        return subprocess.Popen(
+            [sys.executable, "-m", "shell.main", *options, "--settings", str(settings)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(PARLEY_PASSWORD=PASSWORD),
+        )
+
+    def written() -> bool:
+        (mailbox,) = tmp_path.glob("alice/*/alice/mailbox.db")
+        with contextlib.closing(sqlite3.connect(mailbox)) as connection:
+            return bool(connection.execute("SELECT count(*) FROM messages").fetchone()[0])
+
+    with start("bob") as deaf, start("alice") as writing:
+        assert deaf.stdin is not None
+        assert deaf.stdout is not None
+        assert writing.stdin is not None
+        deaf.stdin.write("net loss 100%\n")
+        deaf.stdin.flush()
+        while "loss 100%" not in deaf.stdout.readline():
+            pass
+        writing.stdin.write("msg bob hello\n")
+        writing.stdin.flush()
+        until(written, "the message on disk")
+        parley("--server", server.address, "--data", str(tmp_path / "other"), "-c", "login alice")
+        said, _ = writing.communicate(timeout=PATIENCE)
+        deaf.communicate(timeout=PATIENCE)
+    queued = "Queued for bob; it goes out as soon as bob can be reached."
+    assert (said.splitlines()[-1], writing.returncode) == (queued, 6)
 
 
 def test_a_message_that_waits_for_a_changed_key_says_so(server: Server, tmp_path: Path) -> None:
