@@ -8,6 +8,7 @@ object with the members `event` and `name`.
 """
 
 import logging
+import os
 import queue
 import re
 import sys
@@ -15,6 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from time import monotonic
@@ -97,6 +99,14 @@ class Flood(logging.Filter):
         return True
 
 
+class _PrivateFile(WatchedFileHandler):
+    """A file for its owner alone, also the one that follows a file that was moved away."""
+
+    def _open(self) -> TextIOWrapper:
+        opened = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return TextIOWrapper(os.fdopen(opened, "ab"), encoding=self.encoding, errors=self.errors)
+
+
 class Log(logging.Handler):
     """Hands records to a thread that writes them."""
 
@@ -108,7 +118,7 @@ class Log(logging.Handler):
             try:
                 file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 file.touch(mode=0o600)
-                self._target = WatchedFileHandler(file, encoding="utf-8")
+                self._target = _PrivateFile(file, encoding="utf-8")
             except OSError as error:
                 raise SettingsError(f"The log file {file} cannot be written: {error.strerror}.") from None
         self._queue: queue.Queue[logging.LogRecord | None] = queue.Queue(size)

@@ -103,6 +103,7 @@ def test_a_log_file_can_be_moved_away(log: Log, tmp_path: Path) -> None:
     log.handle(failed("after"))
     until(lambda: file.exists() and "after" in file.read_text(), "the line in the new file")
     assert "after" not in moved.read_text()
+    assert (file.stat().st_mode & 0o777, moved.stat().st_mode & 0o777) == (0o600, 0o600)
 
 
 def test_whoever_logs_does_not_wait_for_a_pipe_that_nobody_reads(
