@@ -1,13 +1,11 @@
 """Tables that refresh in place, for a person; one after the other, for a script."""
 
 import argparse
+import contextlib
 import threading
 from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING
-
-from cmd2 import rich_utils
-from rich.live import Live
 
 from shell.kit.command import Outcome, Parser, checked, quantity
 from shell.kit.records import unread
@@ -34,26 +32,13 @@ def show_live(
     """What `look` finds, once, or again and again until Ctrl-C or the count is over."""
     if not arguments.live:
         return look()
-    show, end = _in_place(app) if app.interactive and not app.json_output else (app.show, lambda: None)
+    draws = app.interactive and not app.json_output and not app.plain
     pause = threading.Event()  # nobody sets it: a wait that Ctrl-C ends
-    try:
+    view = app.live_view(stays=True) if draws else contextlib.nullcontext(app.show)
+    with contextlib.suppress(KeyboardInterrupt), view as show:  # Ctrl-C is how a person ends it
         for number in count(1):
             show(look())
             if number == arguments.count or unread(app.stdout):
                 break
             pause.wait(arguments.every)
-    except KeyboardInterrupt:
-        pass  # how a person ends it
-    finally:
-        end()
     return None
-
-
-def _in_place(app: "AdminConsole") -> tuple[Callable[[Outcome], None], Callable[[], None]]:
-    live = Live(console=rich_utils.Cmd2GeneralConsole(file=app.stdout), auto_refresh=False)
-    live.start()
-
-    def show(outcome: Outcome) -> None:
-        live.update(outcome.render(plain=app.plain) or "", refresh=True)
-
-    return show, live.stop

@@ -133,9 +133,10 @@ class ConsoleApp(PromptApp):
             self.poutput(sentence(rendered), soft_wrap=not wraps)
 
     @contextlib.contextmanager
-    def drawing(self) -> Iterator[Callable[[RenderableType], None]]:
+    def drawing(self, *, stays: bool = False) -> Iterator[Callable[[RenderableType], None]]:
         """A place on the screen that changes while a command waits; gone at its end, by Ctrl-C as well.
 
+        One that `stays` is left as it was last.
         Shows nothing without a terminal, in JSON and in plain mode.
         """
         if not self.interactive or self.json_output or self.plain:
@@ -144,15 +145,15 @@ class ConsoleApp(PromptApp):
         console = self._console()
         self._draws = True
         try:
-            with Live(console=console, transient=True, auto_refresh=False) as live:
+            with Live(console=console, transient=not stays, auto_refresh=False) as live:
                 yield lambda shown: live.update(shown, refresh=True)
         finally:
             self._draws = False
 
     @contextlib.contextmanager
-    def live_view(self) -> Iterator[Callable[[Outcome], None]]:
+    def live_view(self, *, stays: bool = False) -> Iterator[Callable[[Outcome], None]]:
         """The same for an outcome."""
-        with self.drawing() as draw:
+        with self.drawing(stays=stays) as draw:
             yield lambda outcome: draw(outcome.render(plain=False) or "")
 
     def tell(self, sentence: str) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import re
 import socket
 import sqlite3
 import stat
@@ -145,6 +146,7 @@ def test_several_consoles_at_once_complete_names_and_follow_what_happens(server:
         second.see(r"accounts +1$")
         second.type("\x03")
         second.see("^server> ?$")
+        assert len(re.findall("figure$", second.text, re.MULTILINE)) == 1, second.text
         second.type("inspect al\t")
         second.see("^server> inspect alice ?$")
         second.type("\r")
