@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "console":
                 return _attach(settings, options)
             case "check":
-                return _check(settings)
+                return _check(settings, json=options.json)
             case "restore":
                 return _restore(settings, options.file)
         start_log(settings, _log_file(settings, headless=options.headless))
@@ -96,12 +96,17 @@ def _serve(book: "EmbeddedPhoneBook") -> int:
     return 0
 
 
-def _check(settings: "ServerSettings") -> int:
+def _check(settings: "ServerSettings", *, json: bool) -> int:
     """Says what would keep a phone book from starting; 1 where something would."""
+    import msgspec
+
     from server.check import check
 
     found = check(settings)
     for finding in found:
+        if json:
+            print(msgspec.json.encode(finding).decode())  # noqa: T201
+            continue
         verdict = "ok  " if finding.good else "FAIL" if finding.grave else "warn"
         print(f"{verdict}  {finding.what}: {finding.message}")  # noqa: T201
     return 0 if all(finding.good or not finding.grave for finding in found) else EXIT_USER
