@@ -372,7 +372,7 @@ def test_check_says_what_is_wrong(tended: Tended, tmp_path: Path) -> None:
     assert "in use by a running phone book" in fine.output
     tended.terminate()
     assert "is free" in parley_server("check", *options, "--listen", tended.address).output
-    found = parley_server("--json", "check", *options).output.splitlines()
+    found = parley_server("--json", "check", *options, "--listen", tended.address).output.splitlines()
     assert all(json.loads(line)["good"] for line in found), found
     (tended.folder / "secrets.bin").chmod(0o644)
     (tended.folder / "accounts.db").write_bytes(b"x" * 5000)
