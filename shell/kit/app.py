@@ -114,6 +114,11 @@ class ConsoleApp(PromptApp):
         return self.answers is None and super().interactive
 
     @property
+    def user(self) -> str | None:
+        """Who is logged in; None in a console that knows of no login."""
+        return None
+
+    @property
     def asks(self) -> bool:
         """Whether somebody answers questions: a person at a terminal, or a transcript."""
         return self.answers is not None or self.interactive

@@ -9,7 +9,10 @@ from cmd2 import string_utils
 
 from shell.kit.command import Command, Parser, Said
 from shell.kit.errors import CommandError
-from shell.kit.transcript import escape
+from shell.kit.transcript import START_PROMPT, escape
+
+ANYTHING = "/(?s:.*)/"
+"""What a login says differs each time."""
 
 
 class Tee(io.TextIOBase):
@@ -49,6 +52,10 @@ class Recordable(Protocol):
     stderr: Any
     recorder: "Recorder | None"
 
+    @property
+    def user(self) -> str | None:
+        """Who is logged in."""
+
 
 class Recorder:
     """One recording."""
@@ -64,13 +71,14 @@ class Recorder:
         self._app = app
         self._streams = app.stdout, app.stderr
         self._tee = Tee(app.stdout)
-        self._typed = ""
+        # Whoever plays it begins with nobody logged in.
+        self._typed = f"{START_PROMPT}> login {app.user}\n{ANYTHING}\n" if app.user is not None else ""
         app.stdout = app.stderr = self._tee
 
     def typed(self, prompt: str, line: str) -> None:
         """A line was typed at the prompt; it is written with what comes of it."""
         self._take()
-        self._typed = f"{prompt}{line}\n"
+        self._typed += f"{prompt}{line}\n"
 
     def asked(self, question: str, answer: str) -> None:
         """A question was answered; an answer that was secret is left out."""

@@ -405,6 +405,12 @@ def test_transcripts_pass_or_show_the_first_difference(server: Server, tmp_path:
     assert f"{failing}:3: visibility" in ended.stderr
     assert "- Your visibility is hidden." in ended.stderr
     assert "+ Your visibility is online." in ended.stderr
+    recorded = tmp_path / "recorded"
+    spoken = f"transcript record {recorded}\nvisibility\nwhois nobody\ntranscript stop\n"
+    parley(*common, "--user", "alice", stdin=spoken)
+    assert recorded.read_text().startswith("parley> login alice\n")
+    ended = parley(*common, "--transcript", str(recorded))
+    assert (ended.returncode, ended.stdout) == (0, f"{recorded}: passed\n"), ended.stderr
     ended = parley(*common, "--transcript", str(tmp_path / "nowhere"))
     assert ended.returncode == 1
     assert "nowhere" in one_line(ended.stderr)
