@@ -7,7 +7,7 @@ import msgspec
 
 from shell.commands.names import complete_names
 from shell.kit.command import Command, Listing, Parser, Said
-from shell.kit.errors import CommandError
+from shell.kit.errors import CommandError, ExitCode
 from wire.display import safe
 from wire.errors import BadName
 from wire.names import check_name
@@ -53,6 +53,12 @@ def group(app: "UserConsole", arguments: argparse.Namespace) -> Groups | Said:
     name, groups = arguments.name, app.groups()
     if name is None:
         return Groups([GroupRow(key, list(members)) for key, members in sorted(groups.items())])
+    if arguments.members and arguments.remove:
+        raise CommandError(
+            f"`group {safe(name)} --remove` removes all of it; to change it, name those who are in it.",
+            code="usage",
+            exit_code=ExitCode.USAGE,
+        )
     if arguments.members:
         _check([name, *arguments.members])
         if len(groups) >= MAX_GROUPS and name not in groups:
