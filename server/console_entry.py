@@ -12,6 +12,7 @@ from server.access import Registration, Target, target_of
 from server.actions import (
     BanInfo,
     GetRegistration,
+    Inspect,
     InviteInfo,
     LiftBan,
     ListBans,
@@ -26,6 +27,7 @@ from shell.kit.command import Command, Listing, Outcome, Parser, Said, checked, 
 from shell.kit.errors import CommandError, ExitCode
 from shell.kit.times import moment, span
 from wire.display import safe
+from wire.errors import Refused
 
 if TYPE_CHECKING:
     from server.console import AdminConsole
@@ -87,7 +89,17 @@ def _ban(app: "AdminConsole", arguments: argparse.Namespace) -> ShownChange:
     done = app.operator.ask(ban)
     sessions = [name for name in done.hit if name != str(target)] if target.network else []
     ended = f"; {counted(len(sessions), 'session', 'sessions')} ended" if sessions else ""
-    return changed(done, f"{safe(str(target))} is banned {_until(until)}{ended}.")
+    nobody = "" if target.network or _is_account(app, str(target)) else " No account has that name yet."
+    return changed(done, f"{safe(str(target))} is banned {_until(until)}{ended}.{nobody}")
+
+
+def _is_account(app: "AdminConsole", name: str) -> bool:
+    """A name may be kept out before anybody takes it; mostly it was typed wrong."""
+    try:
+        app.operator.ask(Inspect(name))
+    except Refused:
+        return False
+    return True
 
 
 def _unban(app: "AdminConsole", arguments: argparse.Namespace) -> ShownChange:
