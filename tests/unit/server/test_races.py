@@ -246,7 +246,9 @@ def test_two_who_log_in_at_once_where_the_hash_is_outdated_both_come_in(house: H
             assert before is not None
             dearer = msgspec.structs.replace(settings(house.folder), argon2_time=2)
             passwords.change(dearer)
-            with house.held(changes):
+            await until(lambda: not changes._busy)  # the logout is written as well
+            with house.held(changes) as reached:
+                assert await asyncio.to_thread(reached.wait, PATIENCE)
                 coming = [
                     asyncio.create_task(outcome(client.login("alice", PASSWORD, ALICE)))
                     for client in (here, there)
