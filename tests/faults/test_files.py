@@ -153,7 +153,7 @@ def test_a_pipe_ends_in_words_when_the_account_is_used_elsewhere(friends: Server
     assert again.returncode == 0, again.stderr
     _, complaint = alice.communicate(timeout=PATIENCE)
     assert alice.returncode != 0
-    assert b"Your session has ended" in complaint
+    assert b"Your session was taken over" in complaint
     assert b"inside Parley" not in complaint
     bob.send_signal(signal.SIGINT)
     bob.communicate(timeout=PATIENCE)
