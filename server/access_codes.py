@@ -1,6 +1,7 @@
 """One-time codes at work: an invite lets one account be made, a reset token sets one password."""
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from time import time
 
@@ -11,6 +12,8 @@ from server.errors import Overtaken
 from server.ledger import SqliteLedger
 from wire.errors import ErrorCode, Refused
 from wire.names import NameKey
+
+log = logging.getLogger(__name__)
 
 
 class AccessCodes:
@@ -39,12 +42,15 @@ class AccessCodes:
         try:
             if not await self._ledger.take_invite(digest, key, time()):
                 raise _bad_invite()
-            used = False
             try:
                 yield
-                used = True
-            finally:
-                await self._ledger.settle_invite(digest, used=used)
+            except BaseException:
+                await self._ledger.settle_invite(digest, used=False)
+                raise
+            try:
+                await self._ledger.settle_invite(digest, used=True)
+            except Refused as refused:  # there is an account, and nobody else can use the code
+                log.warning("event=invite_not_settled reason=%r", str(refused))
         finally:
             self._in_use.discard(digest)
 

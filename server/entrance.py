@@ -145,7 +145,10 @@ class Entrance:
         except NameInUse:
             raise Refused(ErrorCode.NAME_TAKEN, taken) from None
         self._perform([Happened(now, "signup", account.name, address=client.address)])
-        return self._enter(client, account, request.endpoints)
+        here = await self._accounts.settled(account.id)  # the invitation was settled meanwhile
+        if here is None:
+            raise Refused(ErrorCode.UNKNOWN_NAME, "That account was deleted.")
+        return self._enter(client, here, request.endpoints)
 
     async def _login(self, client: Client, request: messages.Login) -> Message:
         self._access.check(client.address, time())

@@ -15,12 +15,15 @@ async def on_disk(work: Callable[P, T], *arguments: P.args, **options: P.kwargs)
     Whoever is cancelled meanwhile is so once it is done: nothing goes on behind what is cleared up then.
     """
     doing = asyncio.get_running_loop().run_in_executor(None, partial(work, *arguments, **options))
-    try:
-        await asyncio.wait({doing})
-    except asyncio.CancelledError:
-        await asyncio.wait({doing})
+    cancelled: asyncio.CancelledError | None = None
+    while not doing.done():
+        try:
+            await asyncio.wait({doing})
+        except asyncio.CancelledError as error:  # it may come again while a disk takes its time
+            cancelled = error
+    if cancelled is not None:
         doing.exception()  # looked at, as nobody will hear of it
-        raise
+        raise cancelled
     return doing.result()
 
 

@@ -45,7 +45,7 @@ T = TypeVar("T")
 SCHEMA_VERSION = 2
 MAX_GROUP = 256  # jobs that share one commit
 MAX_JOBS = 10_000  # jobs that may wait for the disk
-MAX_NOTES = 10_000  # notes that may wait; beyond, the oldest are forgotten
+MAX_NOTES = 10_000  # notes that may wait; beyond, some are forgotten, and asked for again
 NOTE_AFTER = 0.05  # seconds after which notes are committed where nothing took them along
 CONFIRM_AGAIN = 2.0  # seconds until that is tried again where the disk refused it
 CONFIRM_AFTER = 0.05  # seconds of quiet after which commits that did not wait are confirmed by the disk
@@ -94,6 +94,7 @@ class Mailbox:
         self._path = path
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._closed = False
+        self._handing_over = threading.Lock()  # nothing comes behind the end, which waits on another thread
         self._full = True
         self._unconfirmed = False
         self._confirm_after = CONFIRM_AFTER
@@ -116,8 +117,9 @@ class Mailbox:
 
     def close(self) -> None:
         """Finishes what was handed over and closes the file."""
-        self._closed = True
-        self._jobs.put(None)
+        with self._handing_over:
+            self._closed = True
+            self._jobs.put(None)
         self._thread.join()
         self._connection.close()
 
@@ -145,7 +147,9 @@ class Mailbox:
         self._noting = None
         if self._notes and not self._closed:
             loop = asyncio.get_running_loop()
-            self._jobs.put(Job(lambda connection: None, loop, loop.create_future(), durable=False))
+            answer: asyncio.Future[None] = loop.create_future()
+            answer.add_done_callback(asyncio.Future.exception)  # looked at: it is tried again
+            self._jobs.put(Job(lambda connection: None, loop, answer, durable=False))
 
     async def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """Runs a function on the mailbox's thread, inside a transaction; what it writes is confirmed."""
@@ -158,11 +162,12 @@ class Mailbox:
     async def _do(self, question: Callable[[sqlite3.Connection], T], *, durable: bool) -> T:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        if self._closed:
-            raise MailboxFailed("The mailbox is closed.")
-        if self._jobs.qsize() >= MAX_JOBS:
-            raise MailboxFailed(f"The disk is too slow: {MAX_JOBS} writes wait.")
-        self._jobs.put(Job(question, loop, answer, durable))
+        with self._handing_over:
+            if self._closed:
+                raise MailboxFailed("The mailbox is closed.")
+            if self._jobs.qsize() >= MAX_JOBS:
+                raise MailboxFailed(f"The disk is too slow: {MAX_JOBS} writes wait.")
+            self._jobs.put(Job(question, loop, answer, durable))
         return await answer
 
     def _work(self) -> None:

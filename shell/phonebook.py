@@ -162,8 +162,8 @@ class PhoneBook:
             shown = show_fingerprint(connection.certificate_fingerprint)
             pinned = await on_disk(self._folder.pinned, address)
             if pinned is None:
+                self.newly_pinned = shown  # first: once it is on the disk nobody hears of it again
                 await on_disk(self._folder.pin, address, shown)
-                self.newly_pinned = shown
             elif pinned != shown:
                 connection.close()
                 connection = await self._reopen_vouched(host, port, pinned, shown)

@@ -106,21 +106,24 @@ class Appearance:
         A second one for a while goes back to where the first began. Raises `Refused`, `NotConnected`,
         `DataFolderError`, `ListFull`.
         """
-        async with self._turn:
-            await self._publish(seen)
-            before = Kept("", (), None, self.seen.visibility.value, self.seen.but)
-            if self._kept is not None and self._kept.until is not None:
-                before = self._kept
-            await self._become(
-                seen,
-                msgspec.structs.replace(before, visibility=seen.visibility.value, but=seen.but, until=until),
-            )
-        self.start()
+        try:
+            async with self._turn:
+                await self._publish(seen)
+                await self._become(seen, self._until(seen, until))
+        finally:
+            self.start()
+
+    def _until(self, seen: Seen, until: float | None) -> Kept:
+        before = Kept("", (), None, self.seen.visibility.value, self.seen.but)
+        if self._kept is not None and self._kept.until is not None:
+            before = self._kept
+        return msgspec.structs.replace(before, visibility=seen.visibility.value, but=seen.but, until=until)
 
     async def contacts_changed(self) -> None:
         """Whoever was accepted sees what contacts may see. Raises as `set`, but for the disk."""
-        if self.seen.visibility is Visibility.CONTACTS:
-            await self._publish(self.seen)
+        async with self._turn:
+            if self.seen.visibility is Visibility.CONTACTS:
+                await self._publish(self.seen)
 
     def start(self) -> None:
         """Takes up the time that was set, now or before a restart."""
@@ -154,5 +157,15 @@ class Appearance:
             await asyncio.sleep(LOOK)
 
     async def _become(self, seen: Seen, kept: Kept) -> None:
-        await on_disk(self._keep, kept)
-        self._kept, self.seen = kept, seen
+        written = False
+
+        def write() -> None:
+            nonlocal written
+            self._keep(kept)
+            written = True
+
+        try:
+            await on_disk(write)
+        finally:
+            if written:  # also where nobody waits for it any more
+                self._kept, self.seen = kept, seen

@@ -94,7 +94,8 @@ class Turns:
         What has begun comes to its end: whoever stops waiting for it does not leave half of it done.
         """
         taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._tasks.spawn(self._take(action, taken), "turn")
+        taking = self._tasks.spawn(self._take(action, taken), "turn")
+        taking.add_done_callback(partial(_over, taken))
         await taken
 
     async def _take(self, action: Action, taken: "asyncio.Future[None]") -> None:
@@ -102,9 +103,6 @@ class Turns:
             async with self._turn:
                 if not taken.cancelled():
                     await self._carry_out(action())
-        except asyncio.CancelledError:
-            _fail(taken, NotLoggedIn(ENDED))
-            raise
         except Exception as error:  # it is for whoever waits
             _fail(taken, error)
         else:
@@ -146,6 +144,12 @@ class Turns:
             if not watcher.done():
                 watcher.set_result(None)
         self._watchers.clear()
+
+
+def _over(taken: "asyncio.Future[None]", task: "asyncio.Task[None]") -> None:
+    """A turn that was ended, perhaps before its first step: whoever waits for it hears of that."""
+    if task.cancelled():
+        _fail(taken, NotLoggedIn(ENDED))
 
 
 def _fail(taken: "asyncio.Future[None]", error: Exception) -> None:

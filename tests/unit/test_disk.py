@@ -203,3 +203,21 @@ def test_a_connection_that_is_lost_while_the_disk_works_is_none(
         assert not phone_book.connected
 
     asyncio.run(connect())
+
+
+def test_a_second_cancellation_does_not_end_the_wait() -> None:
+    async def cancel() -> None:
+        slow, closed = Slow(), list[Slow]()
+        waiting = asyncio.create_task(opened(slow.work, closed.append))
+        assert await asyncio.to_thread(slow.begun.wait, PATIENCE)
+        for _ in range(2):
+            waiting.cancel()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        slow.go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert closed == [slow]
+
+    asyncio.run(cancel())

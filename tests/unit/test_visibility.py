@@ -1,13 +1,14 @@
 """A visibility for a while ends by itself, after a restart too, and when the phone book is back."""
 
 import asyncio
+import threading
 from pathlib import Path
 from time import time
 
 import pytest
 
 from shell import visibility
-from shell.accountfolder import AccountFolder
+from shell.accountfolder import AccountFolder, Kept
 from shell.errors import ListFull, NotConnected
 from shell.line.model import Consent, Contact
 from shell.line.people import People
@@ -147,3 +148,39 @@ def test_nobody_is_blocked_whom_the_phone_book_would_not_know_of() -> None:
     check_room_to_block(full, "u7")  # is blocked already
     with pytest.raises(ListFull, match=r"You block 500 people.*; unblock somebody first"):
         check_room_to_block(full, "carol")
+
+
+class SlowDisk:
+    """Keeps what it is told once it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def keep(self, kept: Kept) -> None:
+        self.begun.set()
+        assert self.go.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_whoever_hides_stays_hidden_when_contacts_change_meanwhile(cancelled: bool) -> None:
+    async def work() -> None:
+        published: list[Visibility] = []
+
+        async def publish(seen: Seen) -> None:
+            published.append(seen.visibility)
+
+        disk = SlowDisk()
+        appearance = Appearance(None, Visibility.CONTACTS, publish, disk.keep, lambda seen: None)
+        hiding = asyncio.create_task(appearance.set(HIDDEN))
+        assert await asyncio.to_thread(disk.begun.wait, PATIENCE)
+        if cancelled:
+            hiding.cancel()
+        changing = asyncio.create_task(appearance.contacts_changed())
+        await asyncio.sleep(0)
+        disk.go.set()
+        await asyncio.gather(hiding, changing, return_exceptions=True)
+        assert hiding.cancelled() is cancelled
+        assert appearance.seen == HIDDEN
+        assert published[-1] is Visibility.HIDDEN
+
+    asyncio.run(work())

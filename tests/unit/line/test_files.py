@@ -403,6 +403,22 @@ def test_whoever_waits_hears_when_the_session_ends(tmp_path: Path) -> None:
     asyncio.run(talk())
 
 
+def test_whoever_waits_for_a_turn_hears_when_it_never_begins(tmp_path: Path) -> None:
+    async def talk() -> None:
+        town, alice, bob = await two(tmp_path)
+        turns = alice.line.files._turns
+        waiting = asyncio.create_task(turns.perform(list))
+        await asyncio.sleep(0)  # the turn is spawned, and has not taken its first step
+        await turns.stop()
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(NotLoggedIn):
+                await waiting
+        for person in (alice, bob):
+            await town.leave(person)
+
+    asyncio.run(talk())
+
+
 async def moved(person: Person, transfer: Transfer, size: int) -> None:
     """Waits until so many bytes have come to somebody."""
     async with asyncio.timeout(PATIENCE):
