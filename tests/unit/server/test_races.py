@@ -409,3 +409,48 @@ def test_a_shell_that_comes_back_while_the_disk_is_full_tries_again(house: House
             client.session = None
 
     asyncio.run(work())
+
+
+def test_an_account_that_is_deleted_while_its_invite_is_settled_gets_no_session(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.operator.ask(SetRegistration(Registration.INVITE))
+    (code,) = house.operator.ask(MakeInvites(1, time.time() + PATIENCE)).codes
+    settle, begun, go_on = house.server.ledger.settle_invite, threading.Event(), threading.Event()
+
+    async def slow(digest: bytes, *, used: bool) -> None:
+        begun.set()
+        await until(go_on.is_set)
+        await settle(digest, used=used)
+
+    monkeypatch.setattr(house.server.ledger, "settle_invite", slow)
+
+    async def work() -> None:
+        async with house.client() as client:
+            coming = asyncio.create_task(outcome(client.signup("alice", PASSWORD, ALICE, invite=code)))
+            assert await asyncio.to_thread(begun.wait, PATIENCE)
+            await asyncio.to_thread(house.operator.ask, Delete("alice"))
+            go_on.set()
+            assert await coming == ErrorCode.UNKNOWN_NAME
+
+    asyncio.run(work())
+
+
+def test_an_invite_that_cannot_be_noted_as_used_refuses_no_account(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.operator.ask(SetRegistration(Registration.INVITE))
+    (code,) = house.operator.ask(MakeInvites(1, time.time() + PATIENCE)).codes
+
+    async def full(digest: bytes, *, used: bool) -> None:
+        raise Refused(ErrorCode.STORAGE_FAILED, "The disk is full; nothing was changed.")
+
+    monkeypatch.setattr(house.server.ledger, "settle_invite", full)
+
+    async def work() -> None:
+        async with house.client() as here, house.client() as there:
+            await here.signup("alice", PASSWORD, ALICE, invite=code)
+            again = there.signup("bob", PASSWORD, make_identity("bob"), invite=code)
+            assert await outcome(again) == ErrorCode.INVITE_REFUSED
+
+    asyncio.run(work())
