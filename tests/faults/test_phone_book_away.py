@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.e2e.world import PASSWORD, Server, environment, parley, until
@@ -57,7 +58,7 @@ def test_without_data_here_there_is_no_way_in_and_a_wrong_password_ends_when_the
     assert refused.returncode == 3, refused.stdout
     assert "No phone book answers" in refused.stderr
     alice = subprocess.Popen(
-        ["parley", *place, "--user", "alice"],
+        [sys.executable, "-m", "shell.main", *place, "--user", "alice"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
