@@ -140,7 +140,7 @@ class Mailbox:
         for again: so they cost no commit of their own where messages follow each other.
         """
         self._notes.extend(states)
-        if self._notes and self._noting is None:
+        if self._noting is None:
             self._noting = asyncio.get_running_loop().call_later(NOTE_AFTER, self._commit_notes)
 
     def _commit_notes(self) -> None:

@@ -109,11 +109,11 @@ class Appearance:
         try:
             async with self._turn:
                 await self._publish(seen)
-                await self._become(seen, self._until(seen, until))
+                await self._become(seen, self._as_kept(seen, until))
         finally:
             self.start()
 
-    def _until(self, seen: Seen, until: float | None) -> Kept:
+    def _as_kept(self, seen: Seen, until: float | None) -> Kept:
         before = Kept("", (), None, self.seen.visibility.value, self.seen.but)
         if self._kept is not None and self._kept.until is not None:
             before = self._kept

@@ -32,7 +32,6 @@ MAX_BATCH = 512  # happenings that share one commit
 _KEEPS = (
     KeepOutgoing,
     KeepIncoming,
-    KeepState,
     KeepRead,
     KeepSeen,
     KeepContact,
@@ -145,12 +144,20 @@ class Happenings:
 
     async def _carry_out(self, effects: list[Effect]) -> MailboxFailed | None:
         while effects:
-            keeps = [effect for effect in effects if isinstance(effect, _KEEPS)]
-            acts = [effect for effect in effects if not isinstance(effect, _KEEPS)]
             # That a message was delivered is true before this disk knows it: if it never does, the message is
             # sent again and answered again. Everything else is committed first.
-            self._performer.note([keep for keep in keeps if isinstance(keep, KeepState)])
-            keeps = [keep for keep in keeps if not isinstance(keep, KeepState)]
+            states: list[KeepState] = []
+            keeps: list[Keep] = []
+            acts: list[Act] = []
+            for effect in effects:
+                if isinstance(effect, KeepState):
+                    states.append(effect)
+                elif isinstance(effect, _KEEPS):
+                    keeps.append(effect)
+                else:
+                    acts.append(effect)
+            if states:
+                self._performer.note(states)
             answers: list[Any] = []
             if keeps:
                 try:

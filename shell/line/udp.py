@@ -99,9 +99,7 @@ class UdpSocket(asyncio.DatagramProtocol):
             if self.tracer is not None:
                 self.tracer(False, address, datagram)
             self._on_datagram(datagram, address)
-        except (
-            Exception
-        ) as error:  # the edge of what strangers can reach: whatever they sent, the others go on
+        except Exception as error:  # the edge of what strangers can reach: the others go on
             self._faults.met(error, "event=datagram_fault bytes=%d", len(datagram))
 
     def _send(self, datagram: bytes, address: Address) -> None:
