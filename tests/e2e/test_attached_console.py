@@ -48,22 +48,11 @@ def attached(folder: Path) -> Iterator[Terminal]:
         yield terminal
 
 
-def test_a_reader_that_stops_reading_is_no_error(server: Server) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "server.main", "console", "--data", str(server.folder), "-c", "stats"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(PYTHONUNBUFFERED=""),
-    ) as writing:
-        assert writing.stdout is not None
-        assert writing.stderr is not None
-        writing.stdout.close()
-        assert (writing.stderr.read(), writing.wait(PATIENCE)) == (b"", 0)
-
-
 @pytest.mark.parametrize("form", [[], ["--json"]])
-@pytest.mark.parametrize("command", ["watch", "stats --live --every 0.1s"])
-def test_what_goes_on_by_itself_ends_with_its_reader(server: Server, command: str, form: list[str]) -> None:
+@pytest.mark.parametrize("command", ["stats", "watch", "stats --live --every 0.1s"])
+def test_a_reader_that_stops_reading_is_no_error_and_ends_what_goes_on(
+    server: Server, command: str, form: list[str]
+) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "server.main", "console", "--data", str(server.folder), *form, "-c", command],
         stdout=subprocess.PIPE,
